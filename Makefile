@@ -1,0 +1,55 @@
+# `make run` and `make test` are all a newcomer needs; everything else is for who works on the code.
+.PHONY: run test test-long check bench lock clean packages
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+help:
+	@echo "make run        install, then play a day at an RTO against sandbox vendors (Ctrl-C ends it)"
+	@echo "make test       everything a change must pass: lint, types, tests, coverage"
+	@echo "make check      lint and types only"
+	@echo "make test-long  the same tests with longer storms"
+	@echo "make bench      CPU and latency beside a hand-written adapter"
+	@echo "make lock       refresh requirements.lock from pyproject.toml"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(MAKE) --no-print-directory packages; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+# Debian packages that a bare machine lacks. Only root can install them.
+packages:
+	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3-venv; \
+	else echo "Please run first:  sudo apt-get install python3-venv"; exit 1; fi
+
+run: $(STAMP)
+	$(BIN)/lms-gateway demo
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --cov --cov-report= --durations=10
+	$(BIN)/python -m coverage report --fail-under=95 --skip-covered
+
+test-long: check
+	LMS_GATEWAY_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --durations=20
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+lock: $(STAMP)
+	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --output-file requirements.lock --quiet
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* build dist *.egg-info

@@ -1,0 +1,200 @@
+"""Wires the rooms together: the only file that knows everyone.
+
+    create_app(settings)  ->  the ASGI application RTOPilot calls (its lifespan opens and closes everything)
+    open_gateway(settings)  ->  the same without HTTP, for commands
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.config import Settings
+from gateway.contract import Inputs, Operation, Result
+from gateway.outbound import Pool
+from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
+from gateway.perform.background import Background
+from gateway.perform.runs import Runs
+from gateway.rtopilot.routes import EXCEPTION_HANDLERS, TenantDoor, routes
+from gateway.store import tokens
+from gateway.store.database import Database
+from gateway.store.retention import retention
+from gateway.store.traces import Ring
+from gateway.tenants import TenantConfig
+
+log = logging.getLogger("gateway")
+
+RETENTION_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Everything at work in one process."""
+
+    settings: Settings
+    database: Database
+    tenants: Mapping[str, Tenant]
+    runs: Runs
+    background: Background
+    perform: Perform
+    owner: str
+
+
+def owner_name() -> str:
+    """Who holds a lease: this very process, so that a restarted one is somebody else."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid4().hex[:12]}"
+
+
+def tenant_spec(config: TenantConfig) -> TenantSpec:
+    """What perform needs of a tenant in config.yaml."""
+    return TenantSpec(
+        name=config.name,
+        mapping=config.mapping,
+        settings=config.settings,
+        secrets={name: secret.reveal() for name, secret in config.secrets.items()},
+        base=config.base,
+        hosts=config.hosts,
+        public_only_hosts=config.public_only_hosts,
+        off=config.off,
+        wire_names=config.names,
+        adopt_unknown_ids=config.adopt_unknown_ids,
+        adopted_completed="push" if config.push_adopted_completed else "hold",
+        repeat_window_s=config.repeat_window_s,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None) -> AsyncIterator[Gateway]:
+    """Open the store and the tenants; nothing runs in the background yet.
+
+    Raises StoreError when the store cannot be used, ProblemsFound when a tenant cannot.
+    """
+    database = Database.open(settings.store.reveal())
+    owner, tenants = owner_name(), dict[str, Tenant]()
+    try:
+        key = tokens.derive_key(settings.session_secret().reveal())
+        for name in only if only is not None else settings.tenants:
+            spec = tenant_spec(settings.tenants[name])
+            tenants[name] = open_tenant(spec, database, owner=owner, session_key=key, pool=_pool(settings, spec))
+        runs = Runs(owner, settings.work_s)
+        background = Background(database, tenants, runs, owner)
+        perform = Perform(
+            database=database,
+            tenants=tenants,
+            runs=runs,
+            background=background,
+            ring=Ring(),
+            answer_s=settings.answer_s,
+        )
+        yield Gateway(
+            settings=settings,
+            database=database,
+            tenants=tenants,
+            runs=runs,
+            background=background,
+            perform=perform,
+            owner=owner,
+        )
+        await runs.drained()
+    finally:
+        for tenant in tenants.values():
+            await tenant.close()
+        await database.close()
+
+
+def _pool(settings: Settings, spec: TenantSpec) -> Pool:
+    return Pool(
+        hosts=spec.hosts,
+        public_only_hosts=spec.public_only_hosts,
+        max_bytes=settings.limits.max_reply_bytes,
+        max_connections=settings.limits.max_connections,
+    )
+
+
+class Entrance:
+    """Performs operations once the application has started; routes are made before that."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+
+    async def __call__(self, tenant: str, operation: Operation, inputs: Inputs, *, reference: str) -> Result:
+        assert self.gateway is not None, "the application has not been started"
+        return await self.gateway.perform(tenant, operation, inputs, reference=reference)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The public application: RTOPilot's routes and nothing else."""
+    entrance = Entrance()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_gateway(settings) as gateway, asyncio.TaskGroup() as workers:
+            entrance.gateway = gateway
+            app.state.gateway = gateway
+            working = [workers.create_task(gateway.background.forever()), workers.create_task(_retain(gateway))]
+            yield
+            for task in working:
+                task.cancel()
+
+    app = Starlette(
+        routes=routes(doors(settings), entrance),
+        exception_handlers=dict(EXCEPTION_HANDLERS),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def doors(settings: Settings) -> dict[str, TenantDoor]:
+    """Who may come in by which path."""
+    return {
+        name: TenantDoor(
+            tenant=name,
+            path=config.door,
+            accepted=config.accepted,
+            off=config.off,
+            extra_fields=config.rtopilot.extra_fields,
+        )
+        for name, config in settings.tenants.items()
+    }
+
+
+async def _retain(gateway: Gateway) -> None:
+    """Delete what is past its retention, in chunks, while the gateway runs."""
+    while True:
+        now = gateway.database.clock.now()
+        days = gateway.settings.retention_days
+        while await gateway.database.write(lambda conn: retention(conn, now, days)):  # noqa: B023 (used at once)
+            pass
+        await asyncio.sleep(RETENTION_EVERY_S)
+
+
+def create_admin_app(app: Starlette) -> Starlette:
+    """The private application on the admin listener: is it up, and can it work?"""
+
+    async def health(request: Request) -> Response:
+        gateway: Gateway | None = getattr(app.state, "gateway", None)
+        if gateway is None:
+            return JSONResponse({"status": "starting"}, status_code=503)
+        tenants = {
+            name: {
+                "mapping": tenant.mapping.name,
+                "hash": tenant.mapping.digest,
+                "breaker": "open" if tenant.vendor.breaker.is_open else "closed",
+            }
+            for name, tenant in gateway.tenants.items()
+        }
+        return JSONResponse({"status": "ok", "tenants": tenants, "runs_under_way": len(gateway.runs.live)})
+
+    return Starlette(routes=[Route("/health", health)])

@@ -1,0 +1,181 @@
+"""config.yaml as it was written: values by their path, secrets read, every problem noted at its place.
+
+What was given as a secret is never shown: not in a message, not in a correction, not as a line of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import Problem, ProblemsFound
+from gateway.mapping.schema import check_schema
+from gateway.mapping.settings import ONLY_SECRETS
+from gateway.mapping.source import Source
+from gateway.mapping.units import seconds, size_bytes
+from gateway.secret import MASK, Secret, SecretUnreadable, has_source, is_source, read_secret
+from gateway.yamlfile import Document, Place, read_yaml
+
+SCHEMA = "config.json"
+
+_SECRETIVE = re.compile(r"(?i)key|secret|token|password|passwd|auth|path|store|value")
+_OPEN_KEYS = frozenset({"kind", "name"})
+_SHORTEST_MASKED = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class ConfigFile:
+    """An open config.yaml. `broken` are the places its schema refused: their scalars read as not given."""
+
+    source: Source
+    folder: Path
+    environ: Mapping[str, str]
+    broken: set[Place]
+
+    def has(self, *path: str | int) -> bool:
+        return self._data(path) is not None
+
+    def object(self, *path: str | int) -> dict[str, Any]:
+        value = self._data(path)
+        return value if isinstance(value, dict) else {}
+
+    def value(self, *path: str | int, default: Any = None) -> Any:
+        """A scalar with its type, or the default where it is missing or refused."""
+        value = self._data(path)
+        if value is None or path in self.broken or isinstance(value, dict | list):
+            return default
+        return value
+
+    def text(self, *path: str | int) -> str | None:
+        """A scalar as it is spelt in the file."""
+        return None if self.value(*path) is None else self.source.document.text_of(path)
+
+    def seconds(self, *path: str | int, default: float) -> float:
+        return seconds(self.value(*path), default)
+
+    def bytes(self, *path: str | int, default: int) -> int:
+        return size_bytes(self.value(*path), default)
+
+    def secret(self, *path: str | int, plain: bool = False) -> Secret | None:
+        """The secret that stands at the path, or None, with a problem noted where one should be.
+
+        With `plain` nobody minds that it is written out: the other end is on this machine.
+        """
+        text = self.text(*path)
+        if text is None:
+            if self.has(*path) and path not in self.broken:
+                self.problem(path, "A secret is one text.", fix="Write `${env:NAME}` or `${file:/path}`.")
+            return None
+        try:
+            secret = read_secret(text, folder=self.folder, environ=self.environ)
+        except SecretUnreadable as trouble:
+            self.problem(path, trouble.message, fix=trouble.fix)
+            return None
+        if not plain and not is_source(text):
+            self.warn(
+                path, "This secret is written out.", fix="Put it into the environment: `${env:NAME}` here."
+            )
+        return secret
+
+    def problem(self, path: Place, message: str, *, fix: str | None = None, key: bool = False) -> None:
+        self.source.problem(path, message, fix=fix, key=key)
+
+    def warn(self, path: Place, message: str, *, fix: str | None = None) -> None:
+        self.source.problem(path, message, fix=fix, severity="warning")
+
+    def errors(self) -> int:
+        return sum(problem.severity == "error" for problem in self.source.problems)
+
+    def report(self) -> list[Problem]:
+        """Every problem once, in the order of the file; problems of mapping files after its own."""
+        mine = str(self.source.document.file)
+        return sorted(
+            dict.fromkeys(self.source.problems),
+            key=lambda found: (str(found.file) != mine, str(found.file), found.line, found.column),
+        )
+
+    def _data(self, path: Place) -> Any:
+        data = self.source.document.data
+        for part in path:
+            try:
+                data = data[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return data
+
+
+def open_config(path: Path, environ: Mapping[str, str]) -> ConfigFile:
+    """Read the file and check it against its schema. Raises ProblemsFound when it is no YAML object."""
+    source = Source(_read(path))
+    if not isinstance(source.document.data, dict):
+        source.problem((), "A configuration is an object with keys such as `store` and `tenants`.")
+        raise ProblemsFound(source.problems)
+    broken = check_schema(source, SCHEMA)
+    _mask_secrets(source)
+    _refuse_misplaced_sources(source)
+    return ConfigFile(source=source, folder=path.resolve().parent, environ=environ, broken=broken)
+
+
+def is_secret_place(path: Place) -> bool:
+    """Whether the scalar at this path may be a secret."""
+    match path:
+        case ("store" | "secret", *_):
+            return True
+        case ("tenants", _, "secrets", *_) | ("tenants", _, "rtopilot", "api_key", *_):
+            return True
+        case ("tenants", _, "inbound", *_):
+            return path[-1] not in _OPEN_KEYS
+        case _:
+            return False
+
+
+def _read(path: Path) -> Document:
+    try:
+        return read_yaml(path)
+    except ProblemsFound as found:
+        problems = [_without_secrets(problem) for problem in found.problems]
+    raise ProblemsFound(problems)
+
+
+def _without_secrets(problem: Problem) -> Problem:
+    if problem.source is None or not _SECRETIVE.search(f"{problem.place} {problem.source}"):
+        return problem
+    return replace(problem, source=None, fix=None)
+
+
+def _mask_secrets(source: Source) -> None:
+    """A schema problem quotes the value it found; take secrets out again."""
+    for path, value in _scalars(source.document.data):
+        text = source.document.text_of(path) or str(value)
+        if is_secret_place(path) and not is_source(text) and len(text) >= _SHORTEST_MASKED:
+            spellings = (text, json.dumps(text)[1:-1], repr(text)[1:-1])
+            source.problems[:] = [_masked(problem, spellings) for problem in source.problems]
+
+
+def _masked(problem: Problem, spellings: tuple[str, ...]) -> Problem:
+    message, fix = problem.message, problem.fix
+    for spelling in spellings:
+        message = message.replace(spelling, MASK)
+        fix = fix.replace(spelling, MASK) if fix else fix
+    return replace(problem, message=message, fix=fix)
+
+
+def _refuse_misplaced_sources(source: Source) -> None:
+    for path, value in _scalars(source.document.data):
+        if isinstance(value, str) and has_source(value) and not is_secret_place(path):
+            source.problem(path, ONLY_SECRETS, fix="Write the value itself.")
+
+
+def _scalars(data: Any, path: Place = ()) -> Iterator[tuple[Place, Any]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _scalars(value, (*path, key))
+    elif isinstance(data, list):
+        for at, value in enumerate(data):
+            yield from _scalars(value, (*path, at))
+    elif data is not None:
+        yield path, data

@@ -1,0 +1,167 @@
+"""One YAML document being compiled: it hands out compiled expressions and gathers every problem.
+
+Nothing here stops at the first mistake: a broken expression is replaced by `null` and compiling goes on,
+so that an author sees the whole list at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.errors import ExpressionError, Problem
+from gateway.mapping import names as naming
+from gateway.mapping.expressions import Expression, compile_expression
+from gateway.mapping.names import Names
+from gateway.mapping.templates import Path, Template, compile_template
+from gateway.yamlfile import Document
+
+NOTHING = compile_expression("null")
+
+
+@dataclass(slots=True)
+class Source:
+    """A document, the problems found in it so far, and the expressions compiled from it by their places.
+
+    `broken`: places the schema has refused, which nobody needs to complain of again.
+    `template_settings`: the settings filled in for each person, which need a `student` where they are used.
+    """
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    secret_settings: frozenset[str] = frozenset()
+    template_settings: frozenset[str] = frozenset()
+    broken: set[Path] = field(default_factory=set)
+    compiled: dict[Path, list[Expression]] = field(default_factory=dict)
+    _seen: set[tuple[int, int, str]] = field(default_factory=set)
+
+    def problem(
+        self,
+        path: Path,
+        message: str,
+        *,
+        fix: str | None = None,
+        severity: str = "error",
+        offset: int | None = None,
+        width: int = 1,
+        key: bool = False,
+    ) -> None:
+        """Note one problem, once: at one character of the scalar at `path`, at its key, or at the value.
+
+        A whole object or list is shown without its first line, which would say nothing.
+        """
+        found = self.document.problem(
+            path, message, fix=fix, key=key, offset=offset, width=width, severity=severity
+        )
+        if offset is None and not key and self.document.node(path).text is None:
+            found = replace(found, source=None)
+        where = (found.line, found.column, message)
+        if where not in self._seen:
+            self._seen.add(where)
+            self.problems.append(found)
+
+    def warning(self, path: Path, message: str, *, fix: str | None = None, key: bool = False) -> None:
+        self.problem(path, message, fix=fix, key=key, severity="warning")
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether the schema has refused what stands here, or something around it."""
+        return any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
+
+    def dotted(self, path: Path) -> str:
+        """A path as messages write it, with the ids of steps: `operations.createEnrolment.steps.user`."""
+        return self.document.dotted(path)
+
+    def line(self, path: Path) -> int:
+        return self.document.place(path).line
+
+    def expression(
+        self, text: Any, path: Path, names: Names, *, offset: int = 0, item: bool = False
+    ) -> Expression:
+        """Compile one expression and check every name in it.
+
+        `offset` is where it starts in its scalar; with `item` bare names are fields of a list's item.
+        """
+        written = text if isinstance(text, str) else json.dumps(text)
+        try:
+            compiled = compile_expression(written)
+        except ExpressionError as error:
+            self._refused(path, error, offset)
+            return NOTHING
+        self.compiled.setdefault(path, []).append(compiled)
+        for complaint in naming.check(compiled, names, item=item, needs_student=self.template_settings):
+            self.problem(
+                path,
+                complaint.message,
+                fix=complaint.fix,
+                offset=offset + complaint.offset,
+                width=complaint.width,
+                severity=complaint.severity,
+            )
+        return compiled
+
+    def _refused(self, path: Path, error: ExpressionError, offset: int) -> None:
+        self.problem(path, error.message, fix=error.fix, offset=offset + error.offset, width=error.width)
+
+    def template(
+        self, value: Any, path: Path, names: Names, *, literal_keys: bool = True, nulls: bool = False
+    ) -> Template:
+        """Compile data with `${…}` in it; `$each` adds its own name for what it gives.
+
+        `literal_keys`: `$$x` becomes `$x` here; bodies in XML leave that to their codec. `nulls`: whether
+        the author may write null.
+        """
+
+        def compile_here(text: str, where: Path, offset: int) -> Expression:
+            local = names.plus(**dict.fromkeys(item_names(value, where[len(path) :])))
+            return self.expression(text, where, local, offset=offset)
+
+        def refused(where: Path, error: ExpressionError) -> None:
+            self._refused(where, error, 0)
+
+        return compile_template(
+            value,
+            path,
+            compile_here,
+            self.label,
+            refused=refused,
+            place_of=self.dotted,
+            literal_keys=literal_keys,
+            nulls=nulls,
+        )
+
+    def optional_expression(
+        self, node: dict[str, Any], key: str, path: Path, names: Names, *, item: bool = False
+    ) -> Expression | None:
+        return self.expression(node[key], (*path, key), names, item=item) if key in node else None
+
+    def optional_template(
+        self, node: dict[str, Any], key: str, path: Path, names: Names
+    ) -> Template | None:
+        return self.template(node[key], (*path, key), names) if key in node else None
+
+    def label(self, expression: Expression) -> str | None:
+        """The label under which a trace masks this expression's result, or None."""
+        for path in expression.names:
+            root, name = path.parts[0], path.parts[1] if len(path.parts) > 1 else ""
+            if root == "secrets":
+                return f"‹secret {name}›"
+            if root == "token":
+                return "‹token›"
+            if root == "settings" and name in self.secret_settings:
+                return f"‹setting {name}›"
+        return "‹password›" if any(name == "password" for name, _ in expression.functions) else None
+
+
+def item_names(value: Any, steps: Path) -> list[str]:
+    """The `$as` names in force at a place inside a template (only below its `$give`)."""
+    found: list[str] = []
+    node = value
+    for step in steps:
+        if isinstance(node, dict) and step == "$give" and "$each" in node:
+            found.append(str(node.get("$as", "item")))
+        try:
+            node = node[step]
+        except (KeyError, IndexError, TypeError):
+            break
+    return found

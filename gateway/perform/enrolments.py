@@ -1,0 +1,159 @@
+"""Finding the enrolment an id of RTOPilot is about: in the store, or, after a lost database, at the vendor."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway import ids
+from gateway.contract import Operation
+from gateway.engine import operations, shape
+from gateway.engine.operations import Outcome
+from gateway.errors import NotFound
+from gateway.mapping.spec import OperationSpec
+from gateway.perform.tenant import Tenant
+from gateway.store import enrolments, people
+from gateway.store.enrolments import HeldElsewhere, StoredEnrolment
+from gateway.vendor.drive import NoJournal, drive
+from gateway.vendor.retry import Deadline
+from gateway.vendor.trace import Trace
+
+log = logging.getLogger("gateway.enrolments")
+
+UNKNOWN = "This enrolment is not known. It may have been made before the gateway was set up."
+
+
+def unknown() -> NotFound:
+    return NotFound(UNKNOWN, code="unknown_enrolment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An enrolment of the store, and the reading that brought it there when it was adopted just now."""
+
+    stored: StoredEnrolment
+    reading: Outcome | None = None
+
+
+def canonical_key(parts: tuple[str, ...]) -> str:
+    return json.dumps(list(parts), ensure_ascii=False, separators=(",", ":"))
+
+
+def create_form(tenant: Tenant) -> OperationSpec:
+    """The form of createEnrolment that says what a record and its key are."""
+    frame = tenant.frame(Operation.CREATE_ENROLMENT)
+    return operations.form_of(frame, tenant.mapping.operations[Operation.CREATE_ENROLMENT])
+
+
+async def find(tenant: Tenant, enrolment_id: str, deadline: Deadline, trace: Trace) -> Found:
+    """The enrolment of an id. One the store has lost is adopted, after the vendor has confirmed it.
+
+    Raises NotFound without a vendor call for text that is not an id, and changes nothing for a made-up one.
+    """
+    decoded = None if ids.is_random(enrolment_id) else ids.decode(enrolment_id)
+    stored = await tenant.database.read(lambda conn: enrolments.by_id(conn, tenant.name, enrolment_id))
+    if stored is not None:
+        await _mark_seen(tenant, stored)
+        return Found(stored=stored)
+    if decoded is None or not tenant.spec.adopt_unknown_ids:
+        raise unknown()
+    return await _adopt(tenant, enrolment_id, decoded, deadline, trace)
+
+
+async def _mark_seen(tenant: Tenant, stored: StoredEnrolment) -> None:
+    if stored.seen_at is None:
+        now = tenant.database.clock.now()
+        await tenant.database.write(lambda conn: enrolments.mark_seen(conn, tenant.name, stored.id, now))
+
+
+async def _adopt(
+    tenant: Tenant, enrolment_id: str, decoded: ids.EnrolmentId, deadline: Deadline, trace: Trace
+) -> Found:
+    spec = create_form(tenant)
+    progress = tenant.mapping.progress
+    if (
+        decoded.alias is not None
+        or len(decoded.parts) != len(spec.key)
+        or progress is None
+        or not progress.read
+    ):
+        raise unknown()
+    record = dict(zip(spec.key, decoded.parts, strict=True))
+    reading = await read(tenant, record, deadline, trace)
+    assert reading.progress is not None
+    course = record.get(spec.course_field or "")
+    now, account, completed = tenant.database.clock.now(), tenant.vendor_account, reading.progress.completed
+    try:
+        stored = await tenant.database.write(
+            lambda conn: enrolments.adopt(
+                conn,
+                tenant=tenant.name,
+                vendor_account=account,
+                key=canonical_key(decoded.parts),
+                generation=decoded.generation,
+                id=enrolment_id,
+                record=record,
+                now=now,
+                course_id=None if course is None else ids.encode_course(course),
+                completed=completed,
+            )
+        )
+    except HeldElsewhere:
+        raise unknown() from None
+    log.info("tenant %s: enrolment %s adopted from the LMS", tenant.name, enrolment_id)
+    return Found(stored=stored, reading=reading)
+
+
+async def read(
+    tenant: Tenant,
+    record: Mapping[str, Any],
+    deadline: Deadline,
+    trace: Trace,
+    known: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """One enrolment's progress at the vendor. Raises NotFound when it is not there."""
+    frame = tenant.frame(
+        Operation.GET_ENROLMENT, enrolment=scope_of(record, None, create_form(tenant)), known=known or {}
+    )
+    outcome: Outcome = await drive(
+        operations.read_progress(frame), tenant.vendor, NoJournal(), deadline, trace
+    )
+    if outcome.progress is not None and outcome.progress.fault is not None:
+        tenant.vendor_faults += 1
+        log.warning("tenant %s: vendor fault in progress: %s", tenant.name, outcome.progress.fault)
+    return outcome
+
+
+def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSpec) -> dict[str, Any]:
+    """What expressions see as `enrolment`: the record, and the vendor's course id under `courseId`."""
+    course = record.get(spec.course_field or "") if course_id is None else ids.decode_course(course_id)
+    return {"courseId": course, **record}
+
+
+async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -> dict[str, Any]:
+    """What the store remembers of a student and a course, as expressions see it under `known`."""
+
+    def recall(conn: Any) -> dict[str, Any]:
+        student = people.recall(conn, tenant.name, "student", student_id) if student_id is not None else None
+        of_course = people.recall(conn, tenant.name, "course", course) if course is not None else None
+        return {"student": student, "course": of_course}
+
+    return await tenant.database.read(recall)
+
+
+def told_percent(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> int:
+    """The per cent Get Enrolment answers: the reading, else the last one known, else 0.
+
+    An enrolment that was taken over when it was already completed is held at 99 unless the tenant
+    says `adopted_completed: push`, because a 100 can issue a certificate.
+    """
+    percent = (
+        progress.percent if progress is not None and progress.percent is not None else stored.last_progress
+    )
+    if percent is None:
+        return 0
+    held = stored.adopted and stored.completed and tenant.spec.adopted_completed == "hold"
+    return min(percent, 99) if held else percent

@@ -1,0 +1,101 @@
+"""The face of the room: one call of RTOPilot in, one result out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.contract import OPTIONAL, Course, Done, Enrolment, Inputs, Operation, Result
+from gateway.errors import GatewayError, NotFound, VendorTimeout
+from gateway.perform import reads, writes
+from gateway.perform.background import Background
+from gateway.perform.runs import Runs
+from gateway.perform.tenant import Tenant
+from gateway.store.database import Database
+from gateway.store.traces import Ring, Traced
+from gateway.vendor.retry import Deadline
+from gateway.vendor.trace import Trace
+
+log = logging.getLogger("gateway.operations")
+
+ANSWER_S = 8.0
+MARGIN_S = 0.3
+"""Kept back from the answer deadline for writing the answer."""
+
+Performed = list[Course] | Course | Enrolment | Done
+
+
+@dataclass(slots=True)
+class Perform:
+    """Performs operations for the tenants of this process."""
+
+    database: Database
+    tenants: Mapping[str, Tenant]
+    runs: Runs
+    background: Background
+    ring: Ring
+    answer_s: float = ANSWER_S
+
+    async def __call__(self, tenant: str, operation: Operation, inputs: Inputs, *, reference: str) -> Result:
+        """One operation. Raises GatewayError: what RTOPilot hears is its code, status and message."""
+        at_work = self.tenants.get(tenant)
+        if at_work is None:
+            raise NotFound("There is no such tenant.", code="unknown_tenant")
+        if operation in at_work.spec.off and operation in OPTIONAL:
+            raise NotFound(
+                f"This tenant has switched {operation} off. Leave its slot blank in RTOPilot.",
+                code="operation_off",
+            )
+        trace, started = Trace(), time.perf_counter()
+        try:
+            result = await self._within(at_work, operation, inputs, trace, reference)
+        except GatewayError as error:
+            self._keep(at_work, operation, reference, trace)
+            log.warning(
+                "tenant %s: %s failed: %s (%s) reference %s, %d vendor calls, %.0f ms",
+                tenant, operation, error.code, error.detail or "-", reference, len(trace.exchanges), _ms(started),
+            )  # fmt: skip
+            raise
+        log.info("tenant %s: %s ok, reference %s, %.0f ms", tenant, operation, reference, _ms(started))
+        return result
+
+    async def _within(
+        self, tenant: Tenant, operation: Operation, inputs: Inputs, trace: Trace, reference: str
+    ) -> Result:
+        deadline = Deadline(self.answer_s - MARGIN_S)
+        prepare = writes.PREPARE.get(operation)
+        try:
+            async with asyncio.timeout(max(deadline.remaining(), 0.001)):
+                if prepare is None:
+                    return await _read(tenant, operation, inputs, deadline, trace)
+                work = await prepare(tenant, inputs, deadline, trace)
+        except TimeoutError as error:
+            raise VendorTimeout() from error
+        if isinstance(work, Done):
+            return work
+        work.after = self.background.kick
+        return Done(id=await self.runs.perform(work, deadline, reference=reference))
+
+    def _keep(self, tenant: Tenant, operation: Operation, reference: str, trace: Trace) -> None:
+        for shown in trace.shown():
+            self.ring.add(
+                reference,
+                Traced(tenant=tenant.name, operation=operation.value, at=shown["left_at"], exchange=shown),
+            )
+
+
+async def _read(
+    tenant: Tenant, operation: Operation, inputs: Inputs, deadline: Deadline, trace: Trace
+) -> Result:
+    if operation is Operation.GET_COURSES:
+        return await reads.get_courses(tenant, inputs.search_term, deadline, trace)
+    if operation is Operation.GET_COURSE:
+        return await reads.get_course(tenant, inputs.course_id or "", deadline, trace)
+    return await reads.get_enrolment(tenant, inputs.enrolment_id or "", deadline, trace)
+
+
+def _ms(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

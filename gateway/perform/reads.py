@@ -1,0 +1,116 @@
+"""The three operations that change nothing: the course list, one course, one enrolment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import ids
+from gateway.contract import Course, Enrolment, Operation
+from gateway.engine import operations, shape
+from gateway.engine.doubt import Resume
+from gateway.engine.operations import Outcome
+from gateway.errors import NotFound
+from gateway.mapping.spec import OperationSpec
+from gateway.perform import enrolments as finding
+from gateway.perform.courses import CourseList
+from gateway.perform.tenant import Tenant
+from gateway.store import enrolments, people
+from gateway.store.enrolments import StoredEnrolment
+from gateway.vendor.drive import NoJournal, drive
+from gateway.vendor.retry import Deadline
+from gateway.vendor.trace import Trace
+
+
+def unknown_course() -> NotFound:
+    return NotFound("The LMS has no such course.", code="unknown_course")
+
+
+async def get_courses(tenant: Tenant, term: str | None, deadline: Deadline, trace: Trace) -> list[Course]:
+    """The courses a search term finds; all of them for an empty one."""
+    spec = _list_form(tenant)
+    sent = shape.sent_term(spec.search, term)
+    found = await tenant.catalogue.get(sent, spec.cache_s, lambda: _read_list(tenant, sent, deadline, trace))
+    return found.matching("" if sent is not None else shape.stripped_term(spec.search, term))
+
+
+async def get_course(tenant: Tenant, course_id: str, deadline: Deadline, trace: Trace) -> Course:
+    """One course, by its own call where the mapping has one, else from the list."""
+    vendor_id = ids.decode_course(course_id)
+    frame = tenant.frame(Operation.GET_COURSE, courseId=vendor_id)
+    spec = operations.form(frame, Operation.GET_COURSE)
+    if spec is not None:
+        frame.root["known"] = await finding.known_of(tenant, None, vendor_id)
+        outcome = await drive(
+            operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace
+        )
+        rows = CourseList.of(outcome.courses, 0).matching("") if outcome.courses is not None else []
+        if not rows:
+            raise unknown_course()
+        return rows[0]
+    found = await tenant.catalogue.course(
+        vendor_id, _list_form(tenant).cache_s, lambda: _read_list(tenant, None, deadline, trace)
+    )
+    if found is None:
+        raise unknown_course()
+    return found
+
+
+def _list_form(tenant: Tenant) -> OperationSpec:
+    frame = tenant.frame(Operation.GET_COURSES, searchTerm=None)
+    return operations.form_of(frame, tenant.mapping.operations[Operation.GET_COURSES])
+
+
+async def _read_list(tenant: Tenant, sent: str | None, deadline: Deadline, trace: Trace) -> CourseList:
+    frame = tenant.frame(Operation.GET_COURSES, searchTerm=sent)
+    spec = _list_form(tenant)
+    outcome: Outcome = await drive(
+        operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace
+    )
+    assert outcome.courses is not None
+    remembered = {row.vendor_id: row.remember for row in outcome.courses.rows if row.remember}
+    if remembered:
+        now = tenant.database.clock.now()
+        await tenant.database.write(
+            lambda conn: people.remember_many(conn, tenant.name, "course", remembered, now=now)
+        )
+    return CourseList.of(outcome.courses, tenant.database.clock.now())
+
+
+async def known(
+    tenant: Tenant, student_id: str | None, course: str | None, deadline: Deadline, trace: Trace
+) -> dict[str, Any]:
+    """What is remembered; a course the list would remember and has not yet makes the list be read first."""
+    found = await finding.known_of(tenant, student_id, course)
+    if course is None or found["course"] is not None or not tenant.mapping.remembers_courses:
+        return found
+    await tenant.catalogue.get(None, 0.0, lambda: _read_list(tenant, None, deadline, trace))
+    return await finding.known_of(tenant, student_id, course)
+
+
+async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, trace: Trace) -> Enrolment:
+    """One enrolment with its progress. Raises NotFound when it is cancelled, or gone at the vendor."""
+    found = await finding.find(tenant, enrolment_id, deadline, trace)
+    stored = found.stored
+    if stored.state != "active":
+        raise NotFound("This enrolment has been cancelled.", code="enrolment_cancelled")
+    reading = found.reading
+    progress = tenant.mapping.progress
+    if reading is None and progress is not None and progress.read:
+        reading = await finding.read(tenant, stored.record, deadline, trace)
+        await _keep(tenant, stored, reading.progress)
+    percent = finding.told_percent(tenant, stored, reading.progress if reading is not None else None)
+    return Enrolment(id=stored.id, course_id=stored.course_id, student_id=stored.student_id, progress=percent)
+
+
+async def _keep(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> None:
+    """Note a changed reading; the same one again costs no commit."""
+    if progress is None or progress.percent is None or progress.percent == stored.last_progress:
+        return
+    percent, completed = progress.percent, progress.completed or stored.completed
+    await tenant.database.write(
+        lambda conn: enrolments.keep_progress(conn, tenant.name, stored.id, percent, completed)
+    )
+
+
+Scope = Mapping[str, Any]

@@ -1,0 +1,215 @@
+"""One tenant, ready to work: its mapping and values, its vendor, and the frames its operations run in."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from gateway.contract import Operation, Person
+from gateway.engine.frame import Frame
+from gateway.errors import ProblemsFound
+from gateway.mapping.expressions import Runtime
+from gateway.mapping.settings import TenantSettings
+from gateway.mapping.spec import MappingSpec
+from gateway.mapping.templates import as_text
+from gateway.outbound import Pool
+from gateway.perform.courses import Catalogue
+from gateway.perform.keeper import StoreKeeper
+from gateway.store.allowance import Allowance
+from gateway.store.budgets import Rate
+from gateway.store.database import Database
+from gateway.vendor import retry
+from gateway.vendor.auth import Credentials, fingerprint
+from gateway.vendor.breaker import Breaker
+from gateway.vendor.client import Client
+from gateway.vendor.drive import Vendor
+
+UNITS = {
+    "second": 1,
+    "s": 1,
+    "minute": 60,
+    "m": 60,
+    "hour": 3600,
+    "h": 3600,
+    "day": 86400,
+    "d": 86400,
+    "ms": 0.001,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSpec:
+    """What perform needs to know of a tenant; `app` makes it from config.yaml.
+
+    `base` is the vendor's address, `hosts` all that may be called, `public_only_hosts` those among them
+    that came from a tenant's settings. `wire_names` maps the mapping's names to this account's.
+    """
+
+    name: str
+    mapping: MappingSpec
+    settings: TenantSettings
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base: str
+    hosts: frozenset[str]
+    public_only_hosts: frozenset[str] = frozenset()
+    off: frozenset[Operation] = frozenset()
+    wire_names: Mapping[str, str] = field(default_factory=dict)
+    adopt_unknown_ids: bool = True
+    adopted_completed: str = "hold"
+    repeat_window_s: float = 900.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Tenant:
+    """A tenant at work. Built by `open_tenant`; `close` when the process stops."""
+
+    spec: TenantSpec
+    database: Database
+    pool: Pool
+    vendor: Vendor
+    allowance: Allowance | None
+    catalogue: Catalogue
+    random: Random
+    facts: dict[str, Any] = field(default_factory=dict)
+    vendor_faults: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def mapping(self) -> MappingSpec:
+        return self.spec.mapping
+
+    @property
+    def vendor_account(self) -> str:
+        """What two tenants of this gateway share when they are joined to the same vendor account."""
+        return f"{self.mapping.name} {self.spec.base}"
+
+    def frame(self, operation: Operation, *, person: Person | None = None, **root: Any) -> Frame:
+        """The frame of one operation; `root` adds RTOPilot's variables, `known` and `enrolment`."""
+        runtime = Runtime(now=self.database.clock.now(), random=self.random, vendor_fault=self._count_fault)
+        return frame(self.spec, operation, runtime, person=person, facts=self.facts, **root)
+
+    def _count_fault(self, what: str) -> None:
+        self.vendor_faults += 1
+
+    async def close(self) -> None:
+        if self.allowance is not None:
+            await self.allowance.close()
+        await self.pool.aclose()
+
+
+def frame(
+    spec: TenantSpec,
+    operation: Operation,
+    runtime: Runtime,
+    *,
+    person: Person | None = None,
+    facts: Mapping[str, Any] | None = None,
+    **root: Any,
+) -> Frame:
+    """A frame over a tenant's values, with the person of the operation under `student`."""
+    student = None if person is None else person.scope()
+    values = spec.settings.values(student, runtime)
+    scope = {"settings": values, "bundle": spec.settings.bundle, "probe": dict(facts or {}), **root}
+    if student is not None:
+        scope["student"] = student
+    return Frame(
+        mapping=spec.mapping,
+        operation=operation,
+        base=spec.base,
+        hosts=spec.hosts,
+        runtime=runtime,
+        root=scope,
+        secrets=spec.secrets,
+        personal=personal_labels(spec, person, values),
+        wire_names=spec.wire_names,
+    )
+
+
+def personal_labels(spec: TenantSpec, person: Person | None, values: Mapping[str, Any]) -> dict[str, str]:
+    """Values about a person that traces and messages must not show, with what is shown instead."""
+    if person is None:
+        return {}
+    labels = {person.first_name: "‹first name›", person.last_name: "‹last name›"}
+    for name in spec.settings.templates:
+        if values.get(name) is not None and values[name] != person.id:
+            labels[as_text(values[name])] = f"‹{name}›"
+    return {value: label for value, label in labels.items() if value.strip()}
+
+
+def rates(spec: TenantSpec, runtime: Runtime) -> tuple[Rate, ...]:
+    """The tenant's call budget: `2000/hour`, `200/5s`."""
+    context = frame(spec, Operation.GET_COURSES, runtime).context()
+    return tuple(
+        parse_rate(as_text(template.render(context))) for template in spec.mapping.server.budget.rates
+    )
+
+
+def parse_rate(text: str) -> Rate:
+    match = re.fullmatch(r"(\d+)/(\d*)([a-z]+)", text)
+    if match is None or match[3] not in UNITS:
+        raise ValueError(f"{text!r} is not a rate")
+    return Rate(limit=int(match[1]), per_s=int(match[2] or 1) * UNITS[match[3]])
+
+
+def open_tenant(
+    spec: TenantSpec,
+    database: Database,
+    *,
+    owner: str,
+    session_key: Any,
+    pool: Pool | None = None,
+    pause: Callable[[float], Awaitable[None]] = retry.wait,
+    random: Random | None = None,
+) -> Tenant:
+    """Everything one tenant needs, with nothing sent yet. Raises ProblemsFound when its values cannot be used."""
+    chance = random or secrets.SystemRandom()
+    runtime = Runtime(now=database.clock.now(), random=chance)
+    try:
+        allowed = rates(spec, runtime)
+    except ValueError as error:
+        raise ProblemsFound([]) from error
+    pool = pool or Pool(
+        hosts={host.split(":")[0] for host in spec.hosts}, public_only_hosts=spec.public_only_hosts
+    )
+    now = database.clock.now
+    client = Client(pool, spec.mapping.server, now, spec.wire_names)
+    login_frame = frame(spec, Operation.GET_COURSES, runtime)
+    auth = spec.mapping.server.auth
+    keeper = StoreKeeper(database, spec.name, fingerprint(auth, login_frame), owner, session_key)
+    allowance = (
+        Allowance(
+            database=database, tenant=spec.name, rates=allowed, reserve=spec.mapping.server.budget.reserve
+        )
+        if allowed
+        else None
+    )
+
+    async def log_in(call: Any) -> Any:
+        return await client.exchange(call, call.timeout_s or 5.0)
+
+    credentials = Credentials(auth, login_frame, keeper, log_in, now)
+    vendor = Vendor(
+        client=client,
+        credentials=credentials,
+        breaker=Breaker(now),
+        allowance=allowance,
+        now=now,
+        random=chance,
+        pause=pause,
+    )
+    return Tenant(
+        spec=spec,
+        database=database,
+        pool=pool,
+        vendor=vendor,
+        allowance=allowance,
+        catalogue=Catalogue(now),
+        random=chance,
+    )

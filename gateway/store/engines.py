@@ -1,0 +1,125 @@
+"""A store URL -> SQLAlchemy engines, with every pragma and pool size in one place."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from gateway.errors import StoreError
+
+POSTGRES_THREADS = 16
+BUSY_TIMEOUT_S = 5.0
+_URL_HELP = "Write `sqlite:///gateway.db` or `postgresql+psycopg://user@host/database`."
+
+
+def parse_url(url: str) -> URL:
+    """The URL with its driver named; raises StoreError for a database this gateway does not run on."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise StoreError(f"The store URL cannot be read. {_URL_HELP}") from exc
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise StoreError(f"The store URL names {parsed.drivername}, which is not supported. {_URL_HELP}")
+    if is_sqlite(parsed) and parsed.database in (None, "", ":memory:"):
+        raise StoreError(f"The store must be a file: memory does not survive a restart. {_URL_HELP}")
+    return parsed
+
+
+def is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def sqlite_engine(url: URL, *, writes: bool, synchronous: str = "FULL") -> Engine:
+    """An engine whose every transaction is BEGIN IMMEDIATE, or, without `writes`, one read-only snapshot.
+
+    The caller opens one connection and keeps it. FULL survives power loss; NORMAL only a killed process.
+    """
+    if writes:
+        _create_private(str(url.database))
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        # None: sqlite3 begins nothing by itself, so that the BEGIN below is the only one
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+        **_COMMON,
+    )
+    pragmas = ["journal_mode=WAL", f"synchronous={synchronous}"] if writes else ["query_only=ON"]
+    event.listen(engine, "connect", _pragmas(pragmas))
+    event.listen(engine, "begin", _begin("BEGIN IMMEDIATE" if writes else "BEGIN"))
+    return engine
+
+
+def postgres_engine(url: URL) -> Engine:
+    """An engine for threads; raises StoreError when the driver is not installed."""
+    try:
+        return create_engine(
+            url,
+            pool_size=POSTGRES_THREADS,
+            max_overflow=0,
+            pool_timeout=BUSY_TIMEOUT_S,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "lms-gateway"},
+            **_COMMON,
+        )
+    except ImportError as exc:
+        raise StoreError("PostgreSQL needs its driver: install `lms-gateway[postgres]`.") from exc
+
+
+def dumps(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # whole numbers beyond 64 bits and lone surrogates: rare, legal, and not orjson's
+        return json.dumps(value)
+
+
+def loads(text: str | bytes | float) -> Any:
+    # SQLite gives a column of type JSON numeric affinity: a bare number comes back as one
+    if isinstance(text, int | float):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+_COMMON: dict[str, Any] = {
+    "json_serializer": dumps,
+    "json_deserializer": loads,
+    "hide_parameters": True,  # values are names and marks; they must not reach a log through an exception
+}
+
+
+def _create_private(path: str) -> None:
+    """Create the file readable by its owner only; SQLite gives -wal and -shm the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as exc:
+        raise StoreError(
+            f"The database file {path} cannot be opened ({exc.strerror}). "
+            "Check that its folder exists and may be written by the gateway's user."
+        ) from exc
+
+
+def _pragmas(pragmas: list[str]) -> Callable[[Any, Any], None]:
+    def on_connect(dbapi_connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            dbapi_connection.execute(f"PRAGMA {pragma}").close()
+
+    return on_connect
+
+
+def _begin(statement: str) -> Callable[[Connection], None]:
+    def on_begin(conn: Connection) -> None:
+        conn.exec_driver_sql(statement)
+
+    return on_begin

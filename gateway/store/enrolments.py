@@ -1,0 +1,219 @@
+"""Enrolments as the gateway knows them: one row for each id RTOPilot holds. Source: design.md 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, and_, bindparam, func, select, update
+
+from gateway.errors import StoreError
+from gateway.store.tables import enrolment, insert
+
+TRIES = 20
+"""How many generations `add` tries before it gives up; each is one gateway adding at the same moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEnrolment:
+    """One enrolment. `id`, `course_id`, `moved_to` are encoded ids; `key` is the key parts as canonical text.
+
+    `alias` is empty for a tenant with one LMS. `record` is what the mapping keeps. `seen_at` is when RTOPilot
+    first used the id again; `ended_at` when it was cancelled or moved. `last_progress` is 0..100.
+    """
+
+    tenant: str
+    id: str
+    alias: str
+    vendor_account: str
+    key: str
+    generation: int
+    state: Literal["active", "cancelled", "moved"]
+    record: Any
+    course_id: str | None
+    student_id: str | None
+    completed: bool
+    adopted: bool
+    last_progress: int | None
+    moved_to: str | None
+    seen_at: float | None
+    created_at: float
+    ended_at: float | None
+
+
+class HeldElsewhere(Exception):
+    """Another tenant of this gateway holds that enrolment of the same vendor account."""
+
+
+def add(
+    conn: Connection,
+    *,
+    tenant: str,
+    vendor_account: str,
+    key: str,
+    make_id: Callable[[int], str],
+    record: Any,
+    now: float,
+    alias: str | None = None,
+    course_id: str | None = None,
+    student_id: str | None = None,
+    completed: bool = False,
+) -> StoredEnrolment:
+    """A new active enrolment in the next generation of its key: `make_id(1)`, then `make_id(2)` (`…_2`), …
+
+    Never gives out an id twice, whatever became of the earlier ones.
+    """
+    scope = {"in_tenant": tenant, "in_alias": alias or "", "of_key": key}
+    generation = conn.execute(_NEWEST, scope).scalar_one()
+    for _ in range(TRIES):
+        generation += 1
+        new = _stored(
+            tenant=tenant,
+            id=make_id(generation),
+            alias=alias or "",
+            vendor_account=vendor_account,
+            key=key,
+            generation=generation,
+            record=record,
+            course_id=course_id,
+            student_id=student_id,
+            completed=completed,
+            adopted=False,
+            seen_at=None,
+            created_at=now,
+        )
+        if _insert(conn, new):
+            return new
+    raise StoreError(f"No free id for an enrolment of {tenant} after {TRIES} tries. Please try again.")
+
+
+def adopt(
+    conn: Connection,
+    *,
+    tenant: str,
+    vendor_account: str,
+    key: str,
+    generation: int,
+    id: str,
+    record: Any,
+    now: float,
+    alias: str | None = None,
+    course_id: str | None = None,
+    student_id: str | None = None,
+    completed: bool = False,
+) -> StoredEnrolment:
+    """Take in an id that RTOPilot holds and the store has lost; a known one is returned as it is.
+
+    `seen_at` is `now`, since RTOPilot just used it. Raises HeldElsewhere when another tenant has that key
+    in the same vendor account, whatever its state.
+    """
+    if (found := by_id(conn, tenant, id)) is not None:
+        return found
+    holder = {"in_tenant": tenant, "of_account": vendor_account, "of_key": key}
+    if conn.execute(_ELSEWHERE, holder).first() is not None:
+        raise HeldElsewhere(id)
+    new = _stored(
+        tenant=tenant,
+        id=id,
+        alias=alias or "",
+        vendor_account=vendor_account,
+        key=key,
+        generation=generation,
+        record=record,
+        course_id=course_id,
+        student_id=student_id,
+        completed=completed,
+        adopted=True,
+        seen_at=now,
+        created_at=now,
+    )
+    if _insert(conn, new):
+        return new
+    if (found := by_id(conn, tenant, id)) is not None:
+        return found  # another gateway adopted it at the same moment
+    raise StoreError(f"Enrolment {id} of {tenant} stands in the store under another id.")
+
+
+def by_id(conn: Connection, tenant: str, id: str) -> StoredEnrolment | None:
+    row = conn.execute(_BY_ID, {"in_tenant": tenant, "of_id": id}).mappings().first()
+    return None if row is None else StoredEnrolment(**row)
+
+
+def by_key(conn: Connection, tenant: str, alias: str | None, key: str) -> list[StoredEnrolment]:
+    """All active ids onto one vendor enrolment, oldest generation first."""
+    scope = {"in_tenant": tenant, "in_alias": alias or "", "of_key": key}
+    return [StoredEnrolment(**row) for row in conn.execute(_ACTIVE_BY_KEY, scope).mappings()]
+
+
+def mark_seen(conn: Connection, tenant: str, id: str, now: float) -> None:
+    """RTOPilot used the id, so it got our answer; the first time is kept."""
+    conn.execute(_MARK_SEEN, {"in_tenant": tenant, "of_id": id, "now": now})
+
+
+def cancel(conn: Connection, tenant: str, id: str, now: float) -> bool:
+    """End it; False when it was not active."""
+    return conn.execute(_END, _ending(tenant, id, "cancelled", None, now)).rowcount == 1
+
+
+def move(conn: Connection, tenant: str, id: str, moved_to: str, now: float) -> bool:
+    """End it in favour of `moved_to`; False when it was not active."""
+    return conn.execute(_END, _ending(tenant, id, "moved", moved_to, now)).rowcount == 1
+
+
+def keep_record(conn: Connection, tenant: str, id: str, record: Any) -> None:
+    """Replace what the mapping keeps about it."""
+    conn.execute(_KEEP_RECORD, {"in_tenant": tenant, "of_id": id, "new": record})
+
+
+def keep_progress(conn: Connection, tenant: str, id: str, percent: int, completed: bool) -> None:
+    """The last progress known, 0..100, and whether the vendor calls it completed."""
+    values = {"in_tenant": tenant, "of_id": id, "percent": percent, "complete": completed}
+    conn.execute(_KEEP_PROGRESS, values)
+
+
+def _stored(**fields: Any) -> StoredEnrolment:
+    return StoredEnrolment(state="active", last_progress=None, moved_to=None, ended_at=None, **fields)
+
+
+def _insert(conn: Connection, new: StoredEnrolment) -> bool:
+    values = {name: getattr(new, name) for name in _COLUMNS}
+    return conn.execute(_INSERT, values).rowcount == 1
+
+
+def _ending(tenant: str, id: str, state: str, moved_to: str | None, now: float) -> dict[str, Any]:
+    return {"in_tenant": tenant, "of_id": id, "new_state": state, "successor": moved_to, "now": now}
+
+
+_COLUMNS = tuple(enrolment.c.keys())
+_THIS = and_(enrolment.c.tenant == bindparam("in_tenant"), enrolment.c.id == bindparam("of_id"))
+_SAME_KEY = and_(
+    enrolment.c.tenant == bindparam("in_tenant"),
+    enrolment.c.alias == bindparam("in_alias"),
+    enrolment.c.key == bindparam("of_key"),
+)
+_INSERT = insert(enrolment).on_conflict_do_nothing()
+_NEWEST = select(func.coalesce(func.max(enrolment.c.generation), 0)).where(_SAME_KEY)
+_BY_ID = select(enrolment).where(_THIS)
+_ACTIVE_BY_KEY = (
+    select(enrolment).where(_SAME_KEY, enrolment.c.state == "active").order_by(enrolment.c.generation)
+)
+_ELSEWHERE = (
+    select(enrolment.c.tenant)
+    .where(
+        enrolment.c.vendor_account == bindparam("of_account"),
+        enrolment.c.key == bindparam("of_key"),
+        enrolment.c.tenant != bindparam("in_tenant"),
+    )
+    .limit(1)
+)
+_MARK_SEEN = update(enrolment).where(_THIS, enrolment.c.seen_at.is_(None)).values(seen_at=bindparam("now"))
+_END = (
+    update(enrolment)
+    .where(_THIS, enrolment.c.state == "active")
+    .values(state=bindparam("new_state"), moved_to=bindparam("successor"), ended_at=bindparam("now"))
+)
+_KEEP_RECORD = update(enrolment).where(_THIS).values(record=bindparam("new"))
+_KEEP_PROGRESS = (
+    update(enrolment).where(_THIS).values(last_progress=bindparam("percent"), completed=bindparam("complete"))
+)

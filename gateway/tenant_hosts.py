@@ -1,0 +1,108 @@
+"""Where one tenant's calls may go: the mapping's hosts filled in, and config.yaml's own address.
+
+A host that came from a tenant's settings must be a public one; only `base_url` may name this machine.
+Source: design 3 (14).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway.configfile import ConfigFile
+from gateway.errors import ExpressionError, HostRefused
+from gateway.mapping.compile_server import PUBLIC_SUFFIXES
+from gateway.mapping.expressions import Runtime
+from gateway.mapping.setting_values import is_host
+from gateway.mapping.settings import TenantSettings
+from gateway.mapping.spec import MappingSpec
+from gateway.mapping.templates import Context, Template
+from gateway.outbound.addresses import Base, checked_base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorAddress:
+    """`base` is what every path is joined to; `hosts` all that may be called, lower case, without ports."""
+
+    base: str
+    hosts: frozenset[str]
+    public_only_hosts: frozenset[str]
+
+
+def read_address(
+    file: ConfigFile, here: tuple[str, str], mapping: MappingSpec, settings: TenantSettings
+) -> VendorAddress | None:
+    """The tenant's address, or None with a problem noted."""
+    scope = {"settings": settings.values(None, Runtime()), "bundle": settings.bundle, "probe": {}}
+    context = Context(scope, Runtime())
+    try:
+        hosts = {_bare(_text(host, context)): _from_settings(host) for host in mapping.server.hosts}
+        written = file.text(*here, "base_url")
+        base = _text(mapping.server.base, context) if written is None else written
+    except ExpressionError as error:
+        file.problem((*here, "settings"), f"The vendor's address cannot be made. {error}", key=True)
+        return None
+    for host, given in hosts.items():
+        if given and (not is_host(host) or host in PUBLIC_SUFFIXES):
+            message = f"`{host}` cannot be called: calls go to one full host name only."
+            file.problem((*here, "settings"), message, fix="Correct the setting.", key=True)
+            return None
+    public_only = {host for host, given in hosts.items() if given}
+    return _checked(file, here, base.rstrip("/"), set(hosts), public_only, override=written is not None)
+
+
+def own_base(address: str) -> Base | HostRefused:
+    """An address that config.yaml itself gives: its own host is allowed, http only on this machine."""
+    try:
+        return checked_base(address, hosts={_bare(address)}, public_only_hosts=())
+    except HostRefused as refused:
+        return refused
+
+
+def _checked(
+    file: ConfigFile,
+    here: tuple[str, str],
+    base: str,
+    hosts: set[str],
+    public_only: set[str],
+    *,
+    override: bool,
+) -> VendorAddress | None:
+    place = (*here, "base_url") if override else (*here, "mapping")
+    if override:
+        own = _bare(base)
+        hosts, public_only = hosts | {own}, public_only - {own}
+    try:
+        checked_base(base, hosts=hosts, public_only_hosts=public_only)
+    except HostRefused as refused:
+        fix = "Write it such as https://acme.example.com/api/v1." if override else None
+        file.problem(place, f"The vendor cannot be called at `{_shown(base)}`: {refused}.", fix=fix)
+        return None
+    return VendorAddress(base=base, hosts=frozenset(hosts), public_only_hosts=frozenset(public_only))
+
+
+def _text(template: Template, context: Context) -> str:
+    value = template.render(context)
+    if not isinstance(value, str):
+        raise ExpressionError(f"{template.place} does not give text.")
+    return value
+
+
+def _from_settings(template: Template) -> bool:
+    return any(
+        "settings" in expression.roots or expression.whole_scope for expression in template.expressions
+    )
+
+
+def _bare(text: str) -> str:
+    """The host of an address, or of `host[:port]`, in lower case; empty where there is none."""
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _shown(address: str) -> str:
+    """An address without the user and password somebody may have put into it."""
+    return re.sub(r"//[^/]*@", "//…@", address)

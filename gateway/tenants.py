@@ -1,0 +1,325 @@
+"""One tenant of config.yaml: one RTOPilot organisation joined to one vendor account, checked and frozen.
+
+`inbound` says who may come in (tenant_doors.py), `vendor` where calls may go (tenant_hosts.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.configfile import ConfigFile
+from gateway.contract import OPTIONAL, Operation
+from gateway.errors import HostRefused, ProblemsFound
+from gateway.mapping.load import load_mapping
+from gateway.mapping.schema import data_folder
+from gateway.mapping.settings import TenantSettings, resolve_settings
+from gateway.mapping.spec import MappingSpec
+from gateway.rtopilot.credentials import Accepted
+from gateway.rtopilot.replies import ExtraFields
+from gateway.secret import Secret
+from gateway.tenant_doors import read_accepted, read_path
+from gateway.tenant_hosts import VendorAddress, own_base, read_address
+from gateway.yamlfile import Place
+
+PRODUCTION_HOST = "v2.rtopilot.com.au"
+MAX_TENANTS = 1_000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+_API_KEY = re.compile(r"rtop_[0-9a-f]{64}")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rtopilot:
+    """Where progress goes, and what RTOPilot's replies need changed. Without `base_url` nothing is pushed."""
+
+    base_url: str | None = None
+    production: bool = False
+    api_key: Secret | None = None
+    extra_fields: Mapping[Operation, ExtraFields] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantConfig:
+    """Everything one tenant needs to be served.
+
+    `path` stands in place of the name in the tenant's addresses. `progress` is as written. `names` are the
+    vendor's real wire names for those the mapping calls provisional.
+    """
+
+    name: str
+    mapping: MappingSpec
+    vendor: VendorAddress
+    settings: TenantSettings
+    secrets: Mapping[str, Secret]
+    accepted: Accepted
+    path: Secret | None
+    off: frozenset[Operation]
+    rtopilot: Rtopilot
+    progress: Mapping[str, Any]
+    adopt_unknown_ids: bool
+    push_adopted_completed: bool
+    repeat_window_s: float
+    grace_s: float
+    names: Mapping[str, str]
+
+    @property
+    def base(self) -> str:
+        """The address every vendor path is joined to."""
+        return self.vendor.base
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The only hosts that may be called, lower case, without ports."""
+        return self.vendor.hosts
+
+    @property
+    def public_only_hosts(self) -> frozenset[str]:
+        """Those of them that must resolve to public addresses."""
+        return self.vendor.public_only_hosts
+
+    @property
+    def door(self) -> str:
+        """The segment after `/t/` in this tenant's addresses; a secret where `path` is given."""
+        return self.name if self.path is None else self.path.reveal()
+
+
+@dataclass(slots=True)
+class MappingFiles:
+    """The mapping files of one deployment, each read once."""
+
+    file: ConfigFile
+    loaded: dict[Path, MappingSpec | None] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> MappingSpec | None:
+        """The tenant's mapping; its own problems are added to the report."""
+        path: Place = ("tenants", tenant, "mapping")
+        written = self.file.text(*path)
+        if not written:
+            return None
+        found = self._find(written)
+        if found is None:
+            self.file.problem(path, f"There is no mapping `{written}`.", fix=self._suggestion(written))
+            return None
+        mapping = self.load(found)
+        if mapping is None:
+            self.file.problem(path, f"`{found}` cannot be used; its problems are listed too.")
+        else:
+            log.info("tenant %s: mapping %s, hash %s, from %s", tenant, mapping.name, mapping.digest, found)
+        return mapping
+
+    def load(self, path: Path) -> MappingSpec | None:
+        if path not in self.loaded:
+            try:
+                usable = load_mapping(path)
+                self.file.source.problems.extend(usable.warnings)
+                self.loaded[path] = usable.mapping
+            except ProblemsFound as found:
+                self.file.source.problems.extend(found.problems)
+                self.loaded[path] = None
+        return self.loaded[path]
+
+    def _find(self, written: str) -> Path | None:
+        if _NAME.fullmatch(written):
+            places = [folder / f"{written}.yaml" for folder in self._folders()]
+        else:
+            places = [self.file.folder / written]
+        return next((place for place in places if place.is_file()), None)
+
+    def _folders(self) -> tuple[Path, Path]:
+        return self.file.folder / "mappings", data_folder("mappings")
+
+    def _suggestion(self, written: str) -> str:
+        if not _NAME.fullmatch(written):
+            return f"A path starts at {self.file.folder}. For a mapping by name write the name alone."
+        names = sorted({file.stem for folder in self._folders() for file in folder.glob("*.yaml")})
+        near = difflib.get_close_matches(written, names, n=1)
+        return f"Write `{near[0]}`." if near else f"There is: {', '.join(names) or 'none'}."
+
+
+def read_tenants(file: ConfigFile) -> dict[str, TenantConfig]:
+    """All tenants without problems; the others' problems are added to the report."""
+    mappings = MappingFiles(file)
+    found: dict[str, TenantConfig] = {}
+    for name in list(file.object("tenants"))[:MAX_TENANTS]:
+        if not _NAME.fullmatch(name):
+            fix = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:41]
+            message = "A tenant's name stands in addresses: a-z, 0-9 and -, at most 41 characters."
+            file.problem(("tenants", name), message, fix=f"Write `{fix or 'acme'}`.", key=True)
+        tenant = _read_tenant(file, name, mappings)
+        if tenant is not None:
+            found[name] = tenant
+    _refuse_same_door(file, found)
+    return found
+
+
+def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantConfig | None:
+    here = ("tenants", name)
+    before = file.errors()
+    mapping = mappings.of(name)
+    plain = _is_rehearsal(file, here)
+    accepted = read_accepted(file, here, plain=plain)
+    path = read_path(file, here, accepted, plain=plain)
+    rtopilot = _read_rtopilot(file, here)
+    off = _read_off(file, here)
+    if mapping is None:
+        return None
+    secrets = _read_secrets(file, here, mapping, plain=plain)
+    settings = resolve_settings(mapping, file.source, (*here, "settings"))
+    names = _read_names(file, here, mapping)
+    address = read_address(file, here, mapping, settings) if file.errors() == before else None
+    if address is None or file.errors() > before:
+        return None
+    return TenantConfig(
+        name=name,
+        mapping=mapping,
+        vendor=address,
+        settings=settings,
+        secrets=secrets,
+        accepted=accepted,
+        path=path,
+        off=off,
+        rtopilot=rtopilot,
+        progress=file.object(*here, "progress"),
+        adopt_unknown_ids=file.value(*here, "adopt_unknown_ids", default="read") == "read",
+        push_adopted_completed=file.value(*here, "adopted_completed", default="hold") == "push",
+        repeat_window_s=file.seconds(*here, "repeat_window", default=900.0),
+        grace_s=file.seconds(*here, "grace", default=45.0),
+        names=names,
+    )
+
+
+def _is_rehearsal(file: ConfigFile, here: tuple[str, str]) -> bool:
+    """Whether the vendor is a stand-in on this machine: its secrets protect nothing."""
+    base = own_base(file.text(*here, "base_url") or "")
+    return not isinstance(base, HostRefused) and base.origin.startswith("http:")
+
+
+def _read_secrets(
+    file: ConfigFile, here: tuple[str, str], mapping: MappingSpec, *, plain: bool
+) -> dict[str, Secret]:
+    place = (*here, "secrets")
+    given = file.object(*place)
+    if file.has(*place) and not isinstance(file.source.document.node(place).data, dict):
+        file.problem(place, "Secrets are names with values, one a line.")
+    for name in given:
+        if name not in mapping.secrets:
+            fix = _did_you_mean(name, mapping.secrets)
+            file.problem((*place, name), f"{mapping.name} has no secret `{name}`.", fix=fix, key=True)
+    for secret in mapping.secrets.values():
+        if secret.required and given.get(secret.name) is None:
+            why = f": {secret.help}" if secret.help else ""
+            fix = f'Write `secrets: {{{secret.name}: "${{env:{_env_name(here[1], secret.name)}}}"}}`.'
+            file.problem(place, f"The secret `{secret.name}` is missing{why}.", fix=fix, key=True)
+    read = {name: file.secret(*place, name, plain=plain) for name in given if name in mapping.secrets}
+    return {name: secret for name, secret in read.items() if secret is not None}
+
+
+def _read_names(file: ConfigFile, here: tuple[str, str], mapping: MappingSpec) -> dict[str, str]:
+    place = (*here, "names")
+    found: dict[str, str] = {}
+    for name in file.object(*place):
+        if name not in mapping.provisional:
+            message = f"{mapping.name} does not call `{name}` provisional, so it cannot be renamed here."
+            file.problem((*place, name), message, fix=_did_you_mean(name, mapping.provisional), key=True)
+        found[name] = file.text(*place, name) or name
+    return found
+
+
+def _read_off(file: ConfigFile, here: tuple[str, str]) -> frozenset[Operation]:
+    place = (*here, "operations")
+    off = frozenset(
+        operation for operation in Operation if file.value(*place, operation.value) in (False, "off")
+    )
+    for operation in sorted(off - OPTIONAL):
+        message = f"`{operation}` cannot be off: RTOPilot does not work without it."
+        file.problem(
+            (*place, operation.value), message, fix=f"Only {', '.join(sorted(OPTIONAL))} may be off."
+        )
+    return off
+
+
+def _read_rtopilot(file: ConfigFile, here: tuple[str, str]) -> Rtopilot:
+    place = (*here, "rtopilot")
+    address = file.text(*place, "base_url")
+    production = file.value(*place, "production", default=False)
+    host = _check_rtopilot_address(file, (*place, "base_url"), address, production=production)
+    local = host is not None and host.startswith("http:")
+    key = file.secret(*place, "api_key", plain=local)
+    if key is not None:
+        _check_api_key(file, (*place, "api_key"), key)
+    if file.object(*place) and (address is None) != (not file.has(*place, "api_key")):
+        missing = "base_url" if address is None else "api_key"
+        file.problem(place, f"`{missing}` is missing: pushing progress needs both.", key=True)
+    return Rtopilot(
+        base_url=address.rstrip("/") if address else None,
+        production=production,
+        api_key=key,
+        extra_fields=_read_extra_fields(file, (*place, "extra_fields")),
+    )
+
+
+def _check_rtopilot_address(
+    file: ConfigFile, path: Place, address: str | None, *, production: bool
+) -> str | None:
+    """The address's origin, if there is one and it may be called."""
+    if address is None:
+        return None
+    base = own_base(address)
+    if isinstance(base, HostRefused):
+        file.problem(path, f"This address cannot be called: {base}.", fix=f"https://{PRODUCTION_HOST}/api")
+        return None
+    if base.host == PRODUCTION_HOST and not production:
+        file.problem(
+            path,
+            "This is RTOPilot's production: progress sent there can issue certificates.",
+            fix="Write `production: true` beside it if that is meant.",
+        )
+    return base.origin
+
+
+def _check_api_key(file: ConfigFile, path: Place, key: Secret) -> None:
+    """Source: vendors/rtopilot.md 4.2; the prefix is sure, the rest nearly."""
+    if not key.reveal().startswith("rtop_"):
+        file.problem(
+            path, "RTOPilot's API keys begin with `rtop_`; this does not.", fix="Copy the key again."
+        )
+    elif not _API_KEY.fullmatch(key.reveal()):
+        file.warn(path, "RTOPilot's API keys are `rtop_` and 64 hexadecimal digits; this is not.")
+
+
+def _read_extra_fields(file: ConfigFile, place: Place) -> dict[Operation, ExtraFields]:
+    return {
+        operation: ExtraFields(
+            add=file.object(*place, operation.value, "add"),
+            rename=file.object(*place, operation.value, "rename"),
+        )
+        for operation in Operation
+        if file.object(*place, operation.value)
+    }
+
+
+def _refuse_same_door(file: ConfigFile, tenants: Mapping[str, TenantConfig]) -> None:
+    doors: dict[str, str] = {}
+    for tenant in tenants.values():
+        other = doors.setdefault(tenant.door, tenant.name)
+        if other != tenant.name:
+            message = f"`{other}` has the same path: calls for one would reach the other."
+            file.problem(("tenants", tenant.name, "inbound", "path"), message, fix="Make a fresh one.")
+
+
+def _did_you_mean(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Write `{near[0]}`." if near else f"It has: {', '.join(known) or 'none'}."
+
+
+def _env_name(tenant: str, secret: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{tenant}_{secret}")
+    return re.sub(r"[^A-Za-z0-9]+", "_", words).upper()
