@@ -113,15 +113,17 @@ def gateway_command(port: int, vendor: str, folder: Path, template: str) -> list
     {config} is a config.yaml written here: one tenant, `bench`, whose vendor is the one of this bench.
     """
     config = folder / "config.yaml"
+    mapping = folder / "talentlms.yaml"
+    mapping.write_text(bench_mapping((HERE.parent / "mappings" / "talentlms.yaml").read_text(encoding="utf-8")))
     settings = {
         "listen": {"host": "127.0.0.1", "port": port},
         "admin": {"host": "127.0.0.1", "port": free_port()},
         "store": f"sqlite:///{folder / 'gateway.db'}",
         "tenants": {
             "bench": {
-                "mapping": str(HERE.parent / "mappings" / "talentlms.yaml"),
+                "mapping": str(mapping),
                 "base_url": vendor,
-                "settings": {"domain": "127.0.0.1"},
+                "settings": {"domain": "bench.talentlms.com", "firstPassword": "Bench-pass-1"},
                 "secrets": {"apiKey": "${env:BENCH_VENDOR_KEY}"},
                 "inbound": {"auth": {"kind": "bearer", "token": "${env:BENCH_TOKEN}"}},
             }
@@ -130,6 +132,25 @@ def gateway_command(port: int, vendor: str, folder: Path, template: str) -> list
     config.write_text(json.dumps(settings, indent=2))  # JSON is YAML
     given = {"python": sys.executable, "config": str(config), "port": port, "vendor": vendor, "token": TOKEN}
     return [part.format(**given) for part in shlex.split(template)]
+
+
+def bench_mapping(text: str) -> str:
+    """The shipped mapping, with an allowance no load reaches, and with getCourse as a call of its own.
+
+    The shipped one answers getCourse from the cached list, which would compare a look-up with a vendor call.
+    """
+    rates = 'rates: ["${settings.callsPerHour}/hour", "200/5s"]'
+    assert rates in text and "  createEnrolment:\n" in text
+    wide = text.replace(rates, 'rates: ["90000000/hour", "9000000/5s"]')
+    return wide.replace("  createEnrolment:\n", GET_COURSE + "  createEnrolment:\n", 1)
+
+
+GET_COURSE = """  getCourse:
+    steps: [{id: one, call: "GET /courses/id:${courseId}", value: {course: "${reply.body}"}}]
+    each: "[steps.one.course]"
+    as: course
+    give: {id: "${text(course.id)}", name: "${unhtml(course.name)}"}
+"""
 
 
 # Work

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Lifespan
 
 from gateway.config import Settings
 from gateway.contract import Inputs, Operation, Result
@@ -26,7 +27,7 @@ from gateway.outbound import Pool
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
 from gateway.perform.runs import Runs
-from gateway.rtopilot.routes import EXCEPTION_HANDLERS, TenantDoor, routes
+from gateway.rtopilot.routes import EXCEPTION_HANDLERS, Performer, TenantDoor, routes
 from gateway.store import tokens
 from gateway.store.database import Database
 from gateway.store.retention import retention
@@ -147,8 +148,15 @@ def create_app(settings: Settings) -> Starlette:
             for task in working:
                 task.cancel()
 
+    return public_app(settings, entrance, lifespan=lifespan)
+
+
+def public_app(
+    settings: Settings, perform: Performer, *, lifespan: Lifespan[Starlette] | None = None
+) -> Starlette:
+    """RTOPilot's routes over whatever performs the operations."""
     app = Starlette(
-        routes=routes(doors(settings), entrance),
+        routes=routes(doors(settings), perform),
         exception_handlers=dict(EXCEPTION_HANDLERS),
         lifespan=lifespan,
     )

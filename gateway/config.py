@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.configfile import ConfigFile, open_config
 from gateway.errors import HostRefused, Problem, ProblemsFound, StoreError
@@ -23,6 +24,7 @@ from gateway.yamlfile import Place
 ENVIRONMENT = "LMS_GATEWAY_CONFIG"
 DEFAULT = Path("config.yaml")
 SHORTEST_SECRET = 16
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +105,20 @@ def load_config(path: Path, *, environ: Mapping[str, str] | None = None) -> Sett
     file = open_config(path, os.environ if environ is None else environ)
     listen = _listener(file, "listen", 8080)
     store = _store(file)
-    secret = _session_secret(file, store)
-    public_url = _public_url(file, listen)
-    tenants = read_tenants(file)
+    read: dict[str, Any] = {
+        "admin": None if file.value("admin") in (False, "off") else _listener(file, "admin", 8081),
+        "public_url": _public_url(file, listen),
+        "secret": _session_secret(file, store),
+        "answer_s": file.seconds("deadlines", "answer", default=8.0),
+        "work_s": file.seconds("deadlines", "work", default=60.0),
+        "limits": _limits(file),
+        "retention_days": _retention(file),
+        "tenants": read_tenants(file),
+    }
     report = file.report()
     if store is None or any(problem.severity == "error" for problem in report):
         raise ProblemsFound(report)
-    return Settings(
-        file=path,
-        listen=listen,
-        admin=None if file.value("admin") in (False, "off") else _listener(file, "admin", 8081),
-        public_url=public_url,
-        store=store,
-        secret=secret,
-        answer_s=file.seconds("deadlines", "answer", default=8.0),
-        work_s=file.seconds("deadlines", "work", default=60.0),
-        limits=_limits(file),
-        retention_days=int(file.value("retention", default="30d").rstrip("d")),
-        tenants=tenants,
-        warnings=tuple(report),
-    )
+    return Settings(file=path, listen=listen, store=store, warnings=tuple(report), **read)
 
 
 def _listener(file: ConfigFile, key: str, port: int) -> Listener:
@@ -136,6 +132,13 @@ def _limits(file: ConfigFile) -> Limits:
         max_reply_bytes=file.bytes("limits", "reply", default=10_000_000),
         max_connections=file.value("limits", "connections", default=100),
     )
+
+
+def _retention(file: ConfigFile) -> int:
+    days = int(file.seconds("retention", default=30 * DAY_S) // DAY_S)
+    if days < 1:
+        file.problem(("retention",), "This is less than a day.", fix="Write it such as `30d`.")
+    return days
 
 
 def _public_url(file: ConfigFile, listen: Listener) -> str:

@@ -5,7 +5,6 @@ What was given as a secret is never shown: not in a message, not in a correction
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,35 +16,39 @@ from gateway.mapping.schema import check_schema
 from gateway.mapping.settings import ONLY_SECRETS
 from gateway.mapping.source import Source
 from gateway.mapping.units import seconds, size_bytes
-from gateway.secret import MASK, Secret, SecretUnreadable, has_source, is_source, read_secret
+from gateway.secret import Secret, SecretUnreadable, has_source, hide, is_source, read_secret
 from gateway.yamlfile import Document, Place, read_yaml
 
 SCHEMA = "config.json"
 
 _SECRETIVE = re.compile(r"(?i)key|secret|token|password|passwd|auth|path|store|value")
+_USER = re.compile(r"//([^/@\s]+)@")
 _OPEN_KEYS = frozenset({"kind", "name"})
-_SHORTEST_MASKED = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class ConfigFile:
-    """An open config.yaml. `broken` are the places its schema refused: their scalars read as not given."""
+    """An open config.yaml. `broken` are the places its schema refused: a scalar there reads as not given.
+
+    `hidden` are texts that no report may show.
+    """
 
     source: Source
     folder: Path
     environ: Mapping[str, str]
     broken: set[Place]
+    hidden: set[str]
 
     def has(self, *path: str | int) -> bool:
-        return self._data(path) is not None
+        return self.source.at(path) is not None
 
     def object(self, *path: str | int) -> dict[str, Any]:
-        value = self._data(path)
+        value = self.source.at(path)
         return value if isinstance(value, dict) else {}
 
     def value(self, *path: str | int, default: Any = None) -> Any:
         """A scalar with its type, or the default where it is missing or refused."""
-        value = self._data(path)
+        value = self.source.at(path)
         if value is None or path in self.broken or isinstance(value, dict | list):
             return default
         return value
@@ -55,10 +58,12 @@ class ConfigFile:
         return None if self.value(*path) is None else self.source.document.text_of(path)
 
     def seconds(self, *path: str | int, default: float) -> float:
-        return seconds(self.value(*path), default)
+        """A duration such as `8s`."""
+        return seconds(self._with_unit(path, "s"), default)
 
     def bytes(self, *path: str | int, default: int) -> int:
-        return size_bytes(self.value(*path), default)
+        """A size such as `10MB`."""
+        return size_bytes(self._with_unit(path, "MB"), default)
 
     def secret(self, *path: str | int, plain: bool = False) -> Secret | None:
         """The secret that stands at the path, or None, with a problem noted where one should be.
@@ -81,31 +86,35 @@ class ConfigFile:
             )
         return secret
 
+    def _with_unit(self, path: Place, usual: str) -> str | None:
+        """A text that the schema has checked; a bare number is a problem."""
+        value = self.value(*path)
+        if value is None or isinstance(value, str):
+            return value
+        self.problem(path, f"`{value}` has no unit.", fix=f"Write it such as `{value}{usual}`.")
+        return None
+
     def problem(self, path: Place, message: str, *, fix: str | None = None, key: bool = False) -> None:
         self.source.problem(path, message, fix=fix, key=key)
 
     def warn(self, path: Place, message: str, *, fix: str | None = None) -> None:
         self.source.problem(path, message, fix=fix, severity="warning")
 
-    def errors(self) -> int:
-        return sum(problem.severity == "error" for problem in self.source.problems)
+    def is_sound(self, tenant: str) -> bool:
+        """Whether nothing is wrong, so far, with what stands under this tenant."""
+        here = f"tenants.{tenant}"
+        return not any(
+            problem.severity == "error" and (problem.place == here or problem.place.startswith(f"{here}."))
+            for problem in self.source.problems
+        )
 
     def report(self) -> list[Problem]:
         """Every problem once, in the order of the file; problems of mapping files after its own."""
         mine = str(self.source.document.file)
         return sorted(
-            dict.fromkeys(self.source.problems),
+            dict.fromkeys(hide(problem, self.hidden) for problem in self.source.problems),
             key=lambda found: (str(found.file) != mine, str(found.file), found.line, found.column),
         )
-
-    def _data(self, path: Place) -> Any:
-        data = self.source.document.data
-        for part in path:
-            try:
-                data = data[part]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return data
 
 
 def open_config(path: Path, environ: Mapping[str, str]) -> ConfigFile:
@@ -114,10 +123,15 @@ def open_config(path: Path, environ: Mapping[str, str]) -> ConfigFile:
     if not isinstance(source.document.data, dict):
         source.problem((), "A configuration is an object with keys such as `store` and `tenants`.")
         raise ProblemsFound(source.problems)
-    broken = check_schema(source, SCHEMA)
-    _mask_secrets(source)
+    _, broken = check_schema(source, SCHEMA)
     _refuse_misplaced_sources(source)
-    return ConfigFile(source=source, folder=path.resolve().parent, environ=environ, broken=broken)
+    return ConfigFile(
+        source=source,
+        folder=path.resolve().parent,
+        environ=environ,
+        broken=broken,
+        hidden=set(_secret_texts(source.document)),
+    )
 
 
 def is_secret_place(path: Place) -> bool:
@@ -147,21 +161,13 @@ def _without_secrets(problem: Problem) -> Problem:
     return replace(problem, source=None, fix=None)
 
 
-def _mask_secrets(source: Source) -> None:
-    """A schema problem quotes the value it found; take secrets out again."""
-    for path, value in _scalars(source.document.data):
-        text = source.document.text_of(path) or str(value)
-        if is_secret_place(path) and not is_source(text) and len(text) >= _SHORTEST_MASKED:
-            spellings = (text, json.dumps(text)[1:-1], repr(text)[1:-1])
-            source.problems[:] = [_masked(problem, spellings) for problem in source.problems]
-
-
-def _masked(problem: Problem, spellings: tuple[str, ...]) -> Problem:
-    message, fix = problem.message, problem.fix
-    for spelling in spellings:
-        message = message.replace(spelling, MASK)
-        fix = fix.replace(spelling, MASK) if fix else fix
-    return replace(problem, message=message, fix=fix)
+def _secret_texts(document: Document) -> Iterator[str]:
+    for path, value in _scalars(document.data):
+        text = document.text_of(path) or str(value)
+        if is_secret_place(path) and not is_source(text):
+            yield text
+        elif match := _USER.search(text):
+            yield match[1]
 
 
 def _refuse_misplaced_sources(source: Source) -> None:

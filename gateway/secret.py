@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import json
 import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from gateway.errors import Problem
+
 MAX_BYTES = 65_536
+SHORTEST_HIDDEN = 3
 MASK = "‹secret›"
 
 _SOURCE = re.compile(r"\$\{(env|file):([^{}]*)\}")
@@ -102,6 +107,21 @@ def read_secret(text: str, *, folder: Path, environ: Mapping[str, str]) -> Secre
     value = _from_environment(name, environ) if kind == "env" else _from_file(folder / name, name)
     what = f"The environment variable `{name}`" if kind == "env" else f"The file `{name}`"
     return _not_empty(value, what)
+
+
+def hide(problem: Problem, texts: Iterable[str]) -> Problem:
+    """The problem without these texts: masked in its sentences; a line of the file with one is left out.
+
+    Texts of one or two characters are no secrets, and would mask half of every sentence.
+    """
+    message, fix, source = problem.message, problem.fix, problem.source
+    for text in filter(lambda text: len(text) >= SHORTEST_HIDDEN, texts):
+        source = None if source is not None and text in source else source
+        for spelling in {text, json.dumps(text)[1:-1], repr(text)[1:-1]}:
+            whole = re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)")
+            message = whole.sub(MASK, message)
+            fix = whole.sub(MASK, fix) if fix else fix
+    return replace(problem, message=message, fix=fix, source=source)
 
 
 def read_or_make_key(path: Path) -> Secret:

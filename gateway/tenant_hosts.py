@@ -6,19 +6,20 @@ Source: design 3 (14).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gateway.configfile import ConfigFile
 from gateway.errors import ExpressionError, HostRefused
-from gateway.mapping.compile_server import PUBLIC_SUFFIXES
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.setting_values import is_host
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec
 from gateway.mapping.templates import Context, Template
 from gateway.outbound.addresses import Base, checked_base
+from gateway.secret import has_source
+
+_OPEN_LEVELS = frozenset({"ac", "asn", "co", "com", "edu", "gov", "govt", "id", "net", "org"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +32,52 @@ class VendorAddress:
 
 
 def read_address(
-    file: ConfigFile, here: tuple[str, str], mapping: MappingSpec, settings: TenantSettings
+    file: ConfigFile,
+    here: tuple[str, str],
+    mapping: MappingSpec,
+    settings: TenantSettings,
+    own: Base | None,
 ) -> VendorAddress | None:
-    """The tenant's address, or None with a problem noted."""
+    """The tenant's address, or None with a problem noted. `own` comes from `base_url`."""
     scope = {"settings": settings.values(None, Runtime()), "bundle": settings.bundle, "probe": {}}
     context = Context(scope, Runtime())
     try:
         hosts = {_bare(_text(host, context)): _from_settings(host) for host in mapping.server.hosts}
-        written = file.text(*here, "base_url")
-        base = _text(mapping.server.base, context) if written is None else written
+        base = own.origin + own.path if own is not None else _text(mapping.server.base, context)
     except ExpressionError as error:
         file.problem((*here, "settings"), f"The vendor's address cannot be made. {error}", key=True)
         return None
     for host, given in hosts.items():
-        if given and (not is_host(host) or host in PUBLIC_SUFFIXES):
+        if given and (not is_host(host) or _anybodys(host)):
             message = f"`{host}` cannot be called: calls go to one full host name only."
             file.problem((*here, "settings"), message, fix="Correct the setting.", key=True)
             return None
     public_only = {host for host, given in hosts.items() if given}
-    return _checked(file, here, base.rstrip("/"), set(hosts), public_only, override=written is not None)
+    if own is not None:
+        hosts[own.host] = False
+        public_only.discard(own.host)
+    try:
+        checked_base(base, hosts=hosts, public_only_hosts=public_only)
+    except HostRefused as refused:
+        file.problem((*here, "mapping"), f"The mapping's address cannot be called: {refused}.")
+        return None
+    return VendorAddress(
+        base=base.rstrip("/"), hosts=frozenset(hosts), public_only_hosts=frozenset(public_only)
+    )
+
+
+def read_base_url(file: ConfigFile, here: tuple[str, str]) -> Base | None:
+    """The address that config.yaml gives instead of the mapping's; None without one that can be called."""
+    place = (*here, "base_url")
+    written = file.text(*place)
+    if written is None or has_source(written):
+        return None
+    base = own_base(written)
+    if isinstance(base, Base):
+        return base
+    fix = "Write it such as https://acme.example.com/api/v1; http is for this machine."
+    file.problem(place, f"The vendor cannot be called at this address: {base}.", fix=fix)
+    return None
 
 
 def own_base(address: str) -> Base | HostRefused:
@@ -58,28 +86,6 @@ def own_base(address: str) -> Base | HostRefused:
         return checked_base(address, hosts={_bare(address)}, public_only_hosts=())
     except HostRefused as refused:
         return refused
-
-
-def _checked(
-    file: ConfigFile,
-    here: tuple[str, str],
-    base: str,
-    hosts: set[str],
-    public_only: set[str],
-    *,
-    override: bool,
-) -> VendorAddress | None:
-    place = (*here, "base_url") if override else (*here, "mapping")
-    if override:
-        own = _bare(base)
-        hosts, public_only = hosts | {own}, public_only - {own}
-    try:
-        checked_base(base, hosts=hosts, public_only_hosts=public_only)
-    except HostRefused as refused:
-        fix = "Write it such as https://acme.example.com/api/v1." if override else None
-        file.problem(place, f"The vendor cannot be called at `{_shown(base)}`: {refused}.", fix=fix)
-        return None
-    return VendorAddress(base=base, hosts=frozenset(hosts), public_only_hosts=frozenset(public_only))
 
 
 def _text(template: Template, context: Context) -> str:
@@ -95,14 +101,15 @@ def _from_settings(template: Template) -> bool:
     )
 
 
+def _anybodys(host: str) -> bool:
+    """`com.au`, `co.uk`: a name under which anybody may register."""
+    first, _, last = host.partition(".")
+    return len(last) == 2 and first in _OPEN_LEVELS
+
+
 def _bare(text: str) -> str:
     """The host of an address, or of `host[:port]`, in lower case; empty where there is none."""
     try:
         return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
     except ValueError:
         return ""
-
-
-def _shown(address: str) -> str:
-    """An address without the user and password somebody may have put into it."""
-    return re.sub(r"//[^/]*@", "//…@", address)

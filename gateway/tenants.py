@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from gateway.configfile import ConfigFile
 from gateway.contract import OPTIONAL, Operation
 from gateway.errors import HostRefused, ProblemsFound
+from gateway.mapping.expressions import nearest
 from gateway.mapping.load import load_mapping
 from gateway.mapping.schema import data_folder
 from gateway.mapping.settings import TenantSettings, resolve_settings
@@ -24,7 +24,7 @@ from gateway.rtopilot.credentials import Accepted
 from gateway.rtopilot.replies import ExtraFields
 from gateway.secret import Secret
 from gateway.tenant_doors import read_accepted, read_path
-from gateway.tenant_hosts import VendorAddress, own_base, read_address
+from gateway.tenant_hosts import VendorAddress, own_base, read_address, read_base_url
 from gateway.yamlfile import Place
 
 PRODUCTION_HOST = "v2.rtopilot.com.au"
@@ -55,7 +55,7 @@ class TenantConfig:
     """
 
     name: str
-    mapping: MappingSpec
+    mapping: MappingSpec = field(repr=False)
     vendor: VendorAddress
     settings: TenantSettings
     secrets: Mapping[str, Secret]
@@ -140,8 +140,8 @@ class MappingFiles:
         if not _NAME.fullmatch(written):
             return f"A path starts at {self.file.folder}. For a mapping by name write the name alone."
         names = sorted({file.stem for folder in self._folders() for file in folder.glob("*.yaml")})
-        near = difflib.get_close_matches(written, names, n=1)
-        return f"Write `{near[0]}`." if near else f"There is: {', '.join(names) or 'none'}."
+        near = nearest(written, names)
+        return f"Write `{near}`." if near else f"There is: {', '.join(names) or 'none'}."
 
 
 def read_tenants(file: ConfigFile) -> dict[str, TenantConfig]:
@@ -162,20 +162,24 @@ def read_tenants(file: ConfigFile) -> dict[str, TenantConfig]:
 
 def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantConfig | None:
     here = ("tenants", name)
-    before = file.errors()
     mapping = mappings.of(name)
-    plain = _is_rehearsal(file, here)
+    own = read_base_url(file, here)
+    # a stand-in on this machine: its secrets protect nothing
+    plain = own is not None and own.origin.startswith("http:")
     accepted = read_accepted(file, here, plain=plain)
     path = read_path(file, here, accepted, plain=plain)
     rtopilot = _read_rtopilot(file, here)
     off = _read_off(file, here)
+    repeat_window_s = file.seconds(*here, "repeat_window", default=900.0)
+    grace_s = file.seconds(*here, "grace", default=45.0)
     if mapping is None:
         return None
     secrets = _read_secrets(file, here, mapping, plain=plain)
     settings = resolve_settings(mapping, file.source, (*here, "settings"))
+    file.hidden.update(settings.sensitive(file.object(*here, "settings")))
     names = _read_names(file, here, mapping)
-    address = read_address(file, here, mapping, settings) if file.errors() == before else None
-    if address is None or file.errors() > before:
+    address = read_address(file, here, mapping, settings, own) if file.is_sound(name) else None
+    if address is None or not file.is_sound(name):
         return None
     return TenantConfig(
         name=name,
@@ -190,16 +194,10 @@ def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantC
         progress=file.object(*here, "progress"),
         adopt_unknown_ids=file.value(*here, "adopt_unknown_ids", default="read") == "read",
         push_adopted_completed=file.value(*here, "adopted_completed", default="hold") == "push",
-        repeat_window_s=file.seconds(*here, "repeat_window", default=900.0),
-        grace_s=file.seconds(*here, "grace", default=45.0),
+        repeat_window_s=repeat_window_s,
+        grace_s=grace_s,
         names=names,
     )
-
-
-def _is_rehearsal(file: ConfigFile, here: tuple[str, str]) -> bool:
-    """Whether the vendor is a stand-in on this machine: its secrets protect nothing."""
-    base = own_base(file.text(*here, "base_url") or "")
-    return not isinstance(base, HostRefused) and base.origin.startswith("http:")
 
 
 def _read_secrets(
@@ -213,8 +211,10 @@ def _read_secrets(
         if name not in mapping.secrets:
             fix = _did_you_mean(name, mapping.secrets)
             file.problem((*place, name), f"{mapping.name} has no secret `{name}`.", fix=fix, key=True)
+    # a misspelt name is one mistake, not also a missing one
+    meant = {nearest(name, mapping.secrets) for name in given.keys() - mapping.secrets.keys()}
     for secret in mapping.secrets.values():
-        if secret.required and given.get(secret.name) is None:
+        if secret.required and given.get(secret.name) is None and secret.name not in meant:
             why = f": {secret.help}" if secret.help else ""
             fix = f'Write `secrets: {{{secret.name}: "${{env:{_env_name(here[1], secret.name)}}}"}}`.'
             file.problem(place, f"The secret `{secret.name}` is missing{why}.", fix=fix, key=True)
@@ -316,8 +316,8 @@ def _refuse_same_door(file: ConfigFile, tenants: Mapping[str, TenantConfig]) -> 
 
 
 def _did_you_mean(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"Write `{near[0]}`." if near else f"It has: {', '.join(known) or 'none'}."
+    near = nearest(name, known)
+    return f"Write `{near}`." if near else f"It has: {', '.join(known) or 'none'}."
 
 
 def _env_name(tenant: str, secret: str) -> str:

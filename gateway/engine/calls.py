@@ -12,6 +12,7 @@ from gateway.mapping.styles import FormStyle as FormStyle
 from gateway.mapping.styles import Outcome as Outcome
 from gateway.mapping.styles import XmlStyle as XmlStyle
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoapStyle:
     """How a SOAP request is written: `server.soap` of the mapping, with the call's own overrides."""
@@ -56,7 +57,7 @@ class Reply:
     """One answer of the vendor, decoded, or the reason there is none.
 
     `lost` is None when an answer came; else `not_sent` (certainly never arrived), `timeout`, `reset`
-    or `too_large`. `body` is the decoded value (None when undecodable or empty), `text` always the first 2 kB.
+    or `too_large`. `body` is the decoded value (None when undecodable or empty), `text` the first 2 kB.
     `undecodable` is why the body is not in the declared form, else None.
     `left_at` is when the request left, in Unix seconds of the gateway's clock.
     """
@@ -76,7 +77,7 @@ class Reply:
         """The reply as expressions see it, under the root `reply`."""
         return {
             "status": self.status,
-            "headers": dict(self.headers),
+            "headers": self.headers,
             "body": self.body,
             "text": self.text,
             "xml": self.xml,
@@ -102,7 +103,10 @@ class Call:
     `target` is the absolute path, already encoded; it is sent byte for byte.
     `place` renders the token into the request where the step overrides the server's auth place.
     `judge` applies the mapping's reply rules: pure, may be called once for each try.
-    `sensitive` holds the values a trace must mask, each with the label to show instead.
+    `journal` names a write in the run's journal: `step`, or `step/branch`. With `again` the same write has
+    left before and may leave again: twice equals once, or it is proven that nothing happened.
+    `sensitive` holds the secrets a trace must mask, `personal` what is known about people, each with the
+    label to show instead.
     """
 
     step: str
@@ -117,7 +121,9 @@ class Call:
     timeout_s: float | None = None
     place: Callable[[Mapping[str, Any]], AuthPlace] | None = None
     journal: str | None = None
+    again: bool = False
     sensitive: Mapping[str, str] = field(default_factory=dict)
+    personal: Mapping[str, str] = field(default_factory=dict)
     anonymous: bool = False
 
 
@@ -126,6 +132,7 @@ class Commit:
     """A finished step: stored before anything else leaves.
 
     `value` is what later steps see; `remember` is kept for this student or course beyond the run.
+    `undo`: this run did it itself, and the mapping says how to take it back.
     """
 
     step: str
@@ -134,3 +141,4 @@ class Commit:
     remember: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     outcome: Outcome = "ok"
+    undo: bool = False

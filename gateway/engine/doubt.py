@@ -11,11 +11,15 @@ from gateway.engine.calls import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What a finished step left: its value, the outcome, notes for the record."""
+    """What a finished step left: its value, the outcome, notes for the record.
+
+    `undo`: this run did it itself (not `already`, not found by a read), and it can be taken back.
+    """
 
     value: Any
     outcome: Outcome = "ok"
     warnings: tuple[str, ...] = ()
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

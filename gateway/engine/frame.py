@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.contract import Operation
-from gateway.mapping.expressions import Expression, Runtime
+from gateway.engine.doubt import StepResult
+from gateway.errors import ExpressionError, InternalError
+from gateway.mapping.expressions import Expression, Runtime, truthy
 from gateway.mapping.spec import MappingSpec
 from gateway.mapping.templates import Context
+
+MISMADE = "The gateway could not make the request for the LMS. Operators have been told."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class Frame:
     `base` is the vendor's address without a trailing slash, `hosts` all that may be called.
     `personal` maps values that traces and messages must hide to the label shown instead.
     `wire_names` renames path segments for a tenant whose vendor uses other names.
+    `results` holds how each finished step ended; `secret_labels` what is shown for each secret.
     """
 
     mapping: MappingSpec
@@ -32,22 +37,31 @@ class Frame:
     wire_names: Mapping[str, str] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    results: dict[str, StepResult] = field(default_factory=dict)
+    secret_labels: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.secret_labels = {value: f"‹secret {name}›" for name, value in self.secrets.items() if value}
 
     def context(self, **more: Any) -> Context:
         """A rendering context over the root, the finished steps and `more`."""
         return Context({**self.root, "steps": self.steps, **more}, self.runtime)
 
     def request_context(self, **more: Any) -> Context:
-        """The same with the tenant's secrets: only requests may see them."""
-        return self.context(secrets=self.secrets, **more)
+        """The same with the tenant's secrets, all known as sensitive: only requests may see them."""
+        scope = {**self.root, "steps": self.steps, "secrets": self.secrets, **more}
+        return Context(scope, self.runtime, dict(self.secret_labels))
 
-    def holds(self, condition: Expression | None, **more: Any) -> bool:
-        """Whether a condition holds; no condition always does."""
+    def holds(self, condition: Expression | None) -> bool:
+        """Whether a condition holds; no condition always does. Raises InternalError if it cannot be told."""
         if condition is None:
             return True
-        return truth(condition.evaluate(self.context(**more).scope, self.runtime))
+        try:
+            return truthy(condition.evaluate(self.context().scope, self.runtime))
+        except ExpressionError as error:
+            raise mismade(error, f"`{condition.text}`") from error
 
 
-def truth(value: Any) -> bool:
-    """JMESPath's truth: false, null and empty text, lists and objects do not hold; 0 does."""
-    return value is not None and value is not False and value != "" and value != [] and value != {}
+def mismade(error: ExpressionError, place: str) -> InternalError:
+    """What RTOPilot hears when a mapping and a tenant's values do not make a request: our own mistake."""
+    return InternalError(MISMADE, code="mapping_failed", detail=f"{place}: {error}")

@@ -1,19 +1,23 @@
-"""One of RTOPilot's operations as a generator: its form is resolved, its steps are run, its result is shaped."""
+"""One of RTOPilot's operations as a generator: its form resolved, its steps run, its result shaped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.contract import Operation
 from gateway.engine import shape, steps
-from gateway.engine.doubt import Resume
+from gateway.engine.calls import Outcome as OutcomeWord
+from gateway.engine.doubt import Resume, StepResult
+from gateway.engine.failures import shown
 from gateway.engine.frame import Frame
 from gateway.engine.steps import Work
-from gateway.errors import ExpressionError, InternalError, NotFound, Refused, VendorFault
+from gateway.errors import ExpressionError, InternalError, Refused, VendorFault
 from gateway.mapping.spec import OperationSpec, Step
 from gateway.mapping.templates import as_text
+
+UNSET = "The gateway's settings do not say how to do this. Operators have been told."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,8 @@ class Outcome:
     """What an operation came to; which fields are set depends on the operation.
 
     `record` and `key` are a new enrolment's; `manual` is a sentence for the manual list;
-    `courses` a course list; `progress` a reading.
+    `courses` a course list; `progress` a reading, and `reading` what the vendor's answer gave for it
+    (None when every step was skipped: then nothing was seen at the vendor).
     """
 
     record: Mapping[str, Any] | None = None
@@ -37,14 +42,19 @@ def form_of(frame: Frame, spec: OperationSpec) -> OperationSpec:
     """The form that holds for this tenant: `choose` is followed until a plain form is reached."""
     while spec.kind == "choose":
         assert spec.choose is not None
-        word = spec.choose.evaluate(frame.context().scope, frame.runtime)
+        try:
+            word = spec.choose.evaluate(frame.context().scope, frame.runtime)
+        except ExpressionError as error:
+            raise _unset(f"{spec.place}.choose: {error}") from error
         chosen = spec.of.get(as_text(word)) if word is not None else None
         if chosen is None:
-            raise InternalError(
-                "The gateway's settings do not say how to do this. Operators have been told.", code="mapping_failed", detail=f"{spec.place}.of has no form for {word!r}"
-            )
+            raise _unset(f"{spec.place}.of has no form for {word!r}")
         spec = chosen
     return spec
+
+
+def _unset(detail: str) -> InternalError:
+    return InternalError(UNSET, code="mapping_failed", detail=detail)
 
 
 def form(frame: Frame, operation: Operation) -> OperationSpec | None:
@@ -54,21 +64,31 @@ def form(frame: Frame, operation: Operation) -> OperationSpec | None:
 
 
 def perform(frame: Frame, spec: OperationSpec, resume: Resume) -> Work:
-    """Run one resolved form. `create-then-cancel` is the caller's: it is a create, and later a cancel."""
+    """Run one resolved form to its Outcome.
+
+    `create-then-cancel` is the caller's: it is a create, and later a cancel. Raises what `steps.run` does.
+    """
+    assert spec.kind not in ("choose", "create-then-cancel"), spec.kind
     match spec.kind:
         case "acknowledge":
             return Outcome()
         case "refuse":
-            assert spec.sentence is not None
-            raise Refused(as_text(spec.sentence.render(frame.context())), code="operation_refused")
+            raise Refused(_sentence(frame, spec), code="operation_refused")
         case "manual":
-            assert spec.sentence is not None
-            return Outcome(manual=as_text(spec.sentence.render(frame.context())))
+            return Outcome(manual=_sentence(frame, spec))
     yield from steps.run(frame, spec.steps, resume)
     courses = shape.courses(frame, spec) if spec.each is not None else None
     record = _record(frame, spec)
-    key = tuple(as_text(record[name]) for name in spec.key) if record is not None else ()
+    key = () if record is None else tuple(_key_part(spec, record, name) for name in spec.key)
     return Outcome(record=record, key=key, courses=courses, warnings=tuple(frame.warnings))
+
+
+def _sentence(frame: Frame, spec: OperationSpec) -> str:
+    assert spec.sentence is not None
+    try:
+        return as_text(spec.sentence.render(frame.context()))
+    except ExpressionError as error:
+        raise _unset(f"{spec.place}: {error}") from error
 
 
 def _record(frame: Frame, spec: OperationSpec) -> dict[str, Any] | None:
@@ -78,31 +98,42 @@ def _record(frame: Frame, spec: OperationSpec) -> dict[str, Any] | None:
         record: dict[str, Any] = spec.record.render(frame.context())
     except ExpressionError as error:
         raise VendorFault(detail=f"{spec.place}.record: {error}") from error
-    missing = [name for name in spec.key if name not in record]
-    if missing:
-        raise VendorFault(detail=f"{spec.place}.key: {', '.join(missing)} is not in the record")
     return record
 
 
+def _key_part(spec: OperationSpec, record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
+    text = "" if value is None or isinstance(value, list | dict) else as_text(value)
+    if not text:
+        raise VendorFault(detail=f"{spec.place}.key: `{name}` is not in the record, or is not text")
+    return text
+
+
 def read_progress(frame: Frame) -> Work:
-    """Read one enrolment's progress by `progress.read`. Raises NotFound when the vendor no longer has it."""
+    """Read one enrolment's progress by `progress.read`, whatever the operation it is read for.
+
+    Raises NotFound when the vendor no longer has it, VendorFault when its answer cannot be used.
+    """
     assert frame.mapping.progress is not None
     spec = frame.mapping.progress
-    yield from steps.run(frame, spec.read, Resume())
-    reading = _last_value(frame, spec.read)
-    return Outcome(reading=reading, progress=shape.progress(spec.policy, reading), warnings=tuple(frame.warnings))
+    reader = replace(frame, operation=Operation.GET_ENROLMENT, steps={}, warnings=[], results={})
+    yield from steps.run(reader, spec.read, Resume())
+    values = (reader.steps[step.id] for step in reversed(spec.read))
+    reading = next((value for value in values if value is not None), None)
+    return Outcome(
+        reading=reading, progress=shape.progress(spec.policy, reading or {}), warnings=tuple(reader.warnings)
+    )
 
 
-def _last_value(frame: Frame, read: tuple[Step, ...]) -> Mapping[str, Any]:
-    for step in reversed(read):
-        value = frame.steps.get(step.id)
-        if value is not None:
-            return dict(value)
-    raise NotFound("The LMS no longer has this enrolment.", code="unknown_enrolment")
+def undoable(frame: Frame, spec: OperationSpec) -> tuple[Step, ...]:
+    """The steps this run did itself and that can be taken back, newest first."""
+    done = (step for step in reversed(spec.steps) if step.id in frame.results)
+    return tuple(step for step in done if step.undo is not None and frame.results[step.id].undo)
 
 
 def undo(frame: Frame, step: Step) -> Work:
-    """Take back what one step did; `absent` counts as done."""
+    """Take back what one step did, to a StepResult; `absent` counts as done."""
     assert step.undo is not None
-    result = yield from steps.act(frame, step, step.undo, ())
-    return result
+    answer = yield from steps.act(frame, step, step.undo, name=f"{step.id}/undo")
+    outcome: OutcomeWord = "ok" if answer.outcome == "absent" else answer.outcome
+    return StepResult(value=answer.value, outcome=outcome, warnings=shown(frame, answer.verdict.warnings))

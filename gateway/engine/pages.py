@@ -6,15 +6,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from gateway.engine.calls import Body, Call, Reply
-from gateway.engine.frame import Frame, truth
+from gateway.engine.frame import Frame
 from gateway.errors import VendorFault
+from gateway.mapping.expressions import truthy
 from gateway.mapping.spec import Pages
+from gateway.mapping.templates import as_text
 
-LINK = re.compile(r'<([^>]*)>\s*((?:;\s*[\w*-]+\s*=\s*(?:"[^"]*"|[^\s;,"]+)\s*)*)')
-REL = re.compile(r'rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
+NONE = Pages(kind="none")
+MAX_LINK_HEADER = 8192
+# Source: RFC 8288 section 3. Neither pattern can backtrack far: each part begins with its own sign.
+LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w*-]+(?:\s*=\s*(?:"[^"]*"|[^\s;,"<]+))?)*)')
+REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
+PRINTABLE = "%/:@!$&'()*+,;=~-._?[]"
 
 
 class Pager:
@@ -25,12 +31,12 @@ class Pager:
     """
 
     def __init__(self, pages: Pages | None, frame: Frame) -> None:
-        self._pages = pages or Pages(kind="none")
+        self._pages = pages or NONE
         self._frame = frame
-        self._at: int = self._pages.first
-        self._count = 0
-        self._last_items: list[Any] | None = None
+        self._at = self._pages.first
+        self._last_items: list[Any] = []
         self._last_next: Any = None
+        self.count = 0
 
     def start(self, call: Call) -> Call:
         pages = self._pages
@@ -41,71 +47,88 @@ class Pager:
         return call
 
     def next(self, call: Call, reply: Reply, items: list[Any], scope: Mapping[str, Any]) -> Call | None:
-        """The call for the page after this one, or None when this was the last."""
+        """The call for the page after this one, or None when this was the last.
+
+        `items` are all of the page, before `keep`; `scope` is what `stop` and `next` see.
+        Raises VendorFault, and ExpressionError when `stop` or `next` cannot be evaluated.
+        """
+        self.count += 1
         if self._pages.kind == "none":
             return None
-        self._count += 1
         if items and items == self._last_items:
-            raise VendorFault(detail="a page of the list repeats the one before")
+            raise VendorFault(detail="pages: a page repeats the one before")
         self._last_items = items
-        following = self._following(call, reply, items, {**scope, "reply": reply.scope(), "items": items})
-        if following is not None and self._count >= self._pages.limit:
-            raise VendorFault(detail=f"the list has more than {self._pages.limit} pages")
+        following = self._following(call, reply, items, scope)
+        if following is not None and self.count >= self._pages.limit:
+            raise VendorFault(detail=f"pages: there are more than {self._pages.limit}")
         return following
 
     def _following(self, call: Call, reply: Reply, items: list[Any], scope: Mapping[str, Any]) -> Call | None:
-        pages = self._pages
+        pages, runtime = self._pages, self._frame.runtime
         if pages.stop_short and pages.per is not None and len(items) < pages.per:
             return None
-        if pages.stop is not None and truth(pages.stop.evaluate(scope, self._frame.runtime)):
+        if pages.stop is not None and truthy(pages.stop.evaluate(scope, runtime)):
             return None
         match pages.kind:
             case "page" | "until-empty" | "offset":
                 return self._counted(call, items)
-            case "cursor":
-                return self._by_cursor(call, scope)
             case "link":
                 return self._by_address(call, linked(reply.headers.get("link", ""), pages.rel))
-            case _:
-                assert pages.next is not None
-                return self._by_address(call, pages.next.evaluate(scope, self._frame.runtime))
+        assert pages.next is not None
+        following = pages.next.evaluate(scope, runtime)
+        return (
+            self._by_cursor(call, following) if pages.kind == "cursor" else self._by_address(call, following)
+        )
 
     def _counted(self, call: Call, items: list[Any]) -> Call | None:
         pages = self._pages
-        bounded = pages.stop is not None or pages.stop_short
-        if not items and (pages.kind == "until-empty" or not bounded):
+        # a filtered page may be empty with more behind it, but only a `stop` can know that
+        if not items and (pages.kind != "page" or pages.stop is None):
             return None
-        if not items and pages.kind == "offset":
-            return None
-        self._at += (pages.per or len(items)) if pages.kind == "offset" else 1
+        # the rows that came, not the rows asked for: a vendor that gives fewer must not make us skip some
+        self._at += len(items) if pages.kind == "offset" else 1
         assert pages.where is not None
         return put(call, pages.where, self._at)
 
-    def _by_cursor(self, call: Call, scope: Mapping[str, Any]) -> Call | None:
-        assert self._pages.next is not None and self._pages.where is not None
-        cursor = self._pages.next.evaluate(scope, self._frame.runtime)
+    def _by_cursor(self, call: Call, cursor: Any) -> Call | None:
         if cursor is None or cursor == "":  # 0 is a cursor like any other
             return None
+        if isinstance(cursor, list | dict | bool):
+            raise VendorFault(detail="pages: the next cursor is not text or a number")
         self._check_new(cursor)
+        assert self._pages.where is not None
         return put(call, self._pages.where, cursor)
 
     def _by_address(self, call: Call, address: Any) -> Call | None:
         if address is None or address == "":
             return None
         if not isinstance(address, str):
-            raise VendorFault(detail="the next page's address is not text")
+            raise VendorFault(detail="pages: the next page's address is not text")
         self._check_new(address)
-        url = urlsplit(urljoin(call.base + call.target, address))
-        here = urlsplit(call.base)
-        same = (url.scheme, url.netloc.lower()) == (here.scheme, here.netloc.lower())
-        if not same and (self._pages.same_host or (url.netloc.lower() not in self._frame.hosts) or url.scheme != here.scheme):
-            raise VendorFault(detail=f"the next page is on another host: {url.netloc}")
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        return replace(call, base=f"{url.scheme}://{url.netloc}", target=target, query=())
+        try:
+            url = urlsplit(urljoin(call.base + call.target, address))
+            base = self._allowed(url)
+        except ValueError:
+            raise VendorFault(detail="pages: the next page's address cannot be read") from None
+        target = quote(url.path or "/", safe=PRINTABLE) + (
+            f"?{quote(url.query, safe=PRINTABLE)}" if url.query else ""
+        )
+        return replace(call, base=base, target=target, query=())
+
+    def _allowed(self, url: SplitResult) -> str:
+        """Where the address leads, when that is the vendor's own host or another of the mapping's."""
+        here = urlsplit(self._frame.base)
+        if url.scheme != here.scheme or "@" in url.netloc:
+            raise VendorFault(detail="pages: the next page is not at a plain address of the vendor's scheme")
+        if url.netloc.lower() != here.netloc.lower():
+            hosts = {host.lower().partition(":")[0] for host in self._frame.hosts}
+            if self._pages.same_host or url.port is not None or (url.hostname or "") not in hosts:
+                raise VendorFault(detail=f"pages: the next page is on another host: {url.netloc[:100]}")
+        return f"{url.scheme}://{url.netloc}"
 
     def _check_new(self, following: Any) -> None:
         if following == self._last_next:
-            raise VendorFault(detail="the list gives the same next page twice")
+            raise VendorFault(detail="pages: the same next page is given twice")
         self._last_next = following
 
 
@@ -114,15 +137,15 @@ def put(call: Call, where: tuple[str, str], value: Any) -> Call:
     part, name = where
     if part == "query":
         rest = tuple(pair for pair in call.query if pair[0] != name)
-        return replace(call, query=(*rest, (name, str(value))))
-    kind = "json" if part == "json" else "form"
-    data = {**(call.body.data or {}), name: value}
-    return replace(call, body=replace(call.body, kind=kind, data=data) if call.body.kind != "none" else Body(kind=kind, data=data))  # type: ignore[arg-type]
+        return replace(call, query=(*rest, (name, as_text(value))))
+    body = Body(kind="json" if part == "json" else "form") if call.body.kind == "none" else call.body
+    data = body.data if isinstance(body.data, dict) else {}
+    return replace(call, body=replace(body, data={**data, name: value}))
 
 
 def linked(header: str, rel: str) -> str | None:
     """The address of one relation in a `Link` header (RFC 8288)."""
-    for address, attributes in LINK.findall(header[:8192]):
+    for address, attributes in LINK.findall(header[:MAX_LINK_HEADER]):
         for quoted, bare in REL.findall(attributes):
             if rel.lower() in (quoted or bare).lower().split():
                 return str(address)

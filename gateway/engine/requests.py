@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,54 +12,51 @@ from gateway.engine.calls import AuthPlace, Body, Call, Reply, SoapStyle, Verdic
 from gateway.engine.frame import Frame
 from gateway.errors import Refused
 from gateway.mapping.spec import AuthPlaceSpec, CallSpec, PathTemplate, RequestSpec
+from gateway.mapping.styles import PathStyle
 from gateway.mapping.templates import Context, as_text
 
 MAX_PATH_VALUE = 500
+# A segment that some server, once it has decoded it, takes for "here" or "one up"; `%2F`, `\` and `;` end a
+# segment too. The outbound room checks again: by then a write has been noted as leaving.
+DOT_SEGMENT = re.compile(r"(?:^|/|%2F|%5C)(?:\.|%2E){1,2}(?:/|%2F|%5C|;|%3B|\?|$)", re.IGNORECASE)
+HEADER_VALUE = re.compile(r"[\t -~]*")
 UNSENDABLE = "A value of this request cannot be sent to the LMS."
 
 
-def build(frame: Frame, spec: CallSpec, *, step: str, scope: Mapping[str, Any], journal: str | None = None) -> Call:
+def build(
+    frame: Frame, spec: CallSpec, *, step: str, scope: Mapping[str, Any], journal: str | None = None
+) -> Call:
     """One request of the mapping, final but for the credentials.
 
     `scope` adds names to the frame's. Raises Refused when a value cannot stand where it should,
     ExpressionError when something needed is null.
     """
-    context = with_args(frame, spec, frame.request_context(**scope))
-    request = spec.request
-    call = Call(
+    context = frame.request_context(**scope)
+    request, server = spec.request, frame.mapping.server
+    return Call(
         step=step,
         method=request.method,
         base=frame.base,
         target=target(frame, request.target, context),
         effect=request.effect,
-        judge=_judge(frame, spec, scope, context),
-        query=pairs(_both(frame.mapping.server.query, request.query, context)),
-        headers=headers(_both(frame.mapping.server.headers, request.headers, context)),
+        judge=_judge(frame, spec, scope),
+        query=pairs(_both(server.query, request.query, context)),
+        headers=headers(_both(server.headers, request.headers, context)),
         body=_body(request, context),
-        timeout_s=request.timeout_s or frame.mapping.server.timeout_s,
+        timeout_s=request.timeout_s or server.timeout_s,
         place=place_renderer(request.place, frame) if request.place else None,
         journal=journal,
-        sensitive=context.sensitive,
+        sensitive=context.sensitive,  # filled while rendering
+        personal=frame.personal,
     )
-    # the same dict object was filled while rendering; people's values are masked everywhere
-    context.sensitive.update(frame.personal)
-    return call
 
 
-def with_args(frame: Frame, spec: CallSpec, context: Context) -> Context:
-    """The scope of a shared call: its arguments are filled in where it is used."""
-    return context if spec.args is None else context.plus(args=spec.args.render(context))
-
-
-def _judge(frame: Frame, spec: CallSpec, scope: Mapping[str, Any], request: Context) -> Callable[[Reply], Verdict]:
+def _judge(frame: Frame, spec: CallSpec, scope: Mapping[str, Any]) -> Callable[[Reply], Verdict]:
     server = frame.mapping.server
-    more = dict(scope)
-    if spec.args is not None:
-        more["args"] = request.scope["args"]
-    context = frame.context(**more)
-    rules = (*spec.replies, *server.replies)
+    context = frame.context(**scope)
 
     def judged(reply: Reply) -> Verdict:
+        rules = (*spec.replies, *server.replies)
         return faults.judge(reply, rules=rules, auth=server.auth, effect=spec.request.effect, context=context)
 
     return judged
@@ -67,12 +65,19 @@ def _judge(frame: Frame, spec: CallSpec, scope: Mapping[str, Any], request: Cont
 def target(frame: Frame, template: PathTemplate, context: Context) -> str:
     """The encoded absolute path. Raises Refused for a value that would leave its segment."""
     text = "".join(
-        _renamed(part, frame.wire_names) if isinstance(part, str) else _path_value(part.render(context), template)
+        _renamed(part, frame.wire_names)
+        if isinstance(part, str)
+        else _path_value(part.render(context), template.style)
         for part in template.parts
     )
-    if any(segment in (".", "..") for segment in text.split("?")[0].split("/")):
-        raise Refused(UNSENDABLE, code="unsendable_value", detail=f"dot segment in {template.parts}")
+    if DOT_SEGMENT.search(text):
+        raise unsendable("a dot segment in the path")
     return text
+
+
+def unsendable(why: str) -> Refused:
+    """What RTOPilot hears of a value that must not be sent; `why` names the place, never the value."""
+    return Refused(UNSENDABLE, code="unsendable_value", detail=why)
 
 
 def _renamed(text: str, wire_names: Mapping[str, str]) -> str:
@@ -81,13 +86,26 @@ def _renamed(text: str, wire_names: Mapping[str, str]) -> str:
     return "/".join(wire_names.get(segment, segment) for segment in text.split("/"))
 
 
-def _path_value(value: Any, template: PathTemplate) -> str:
-    if isinstance(value, (list, dict)):
-        raise Refused(UNSENDABLE, code="unsendable_value", detail="a list or object in a path")
+def _path_value(value: Any, style: PathStyle) -> str:
+    if isinstance(value, list | dict):
+        raise unsendable("a list or object in the path")
     text = as_text(value)
-    if not text or len(text) > MAX_PATH_VALUE or any(letter in template.style.refuse for letter in text):
-        raise Refused(UNSENDABLE, code="unsendable_value", detail="empty, too long, or with a character the path cannot hold")
-    return quote(text, safe=template.style.keep)
+    if not text or len(text) > MAX_PATH_VALUE:
+        raise unsendable(f"a path value that is empty or longer than {MAX_PATH_VALUE} characters")
+    if any(letter in style.refuse or letter < " " or letter == "\x7f" for letter in text):
+        raise unsendable("a character that this path cannot hold")
+    return quote(_encodable(text, "the path"), safe=style.keep)
+
+
+def _encodable(text: str, where: str) -> str:
+    """The text, unless it holds half a character (a lone surrogate), which no encoding can carry."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise unsendable(f"half a character in {where}") from None
+    return text
 
 
 def _both(shared: Any, own: Any, context: Context) -> dict[str, Any]:
@@ -103,18 +121,18 @@ def pairs(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for name, value in data.items():
         for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, (list, dict)):
-                raise Refused(UNSENDABLE, code="unsendable_value", detail=f"an object in the query argument {name}")
-            found.append((name, as_text(item)))
+            if isinstance(item, list | dict):
+                raise unsendable(f"an object in the query argument {name}")
+            found.append((name, _encodable(as_text(item), f"the query argument {name}")))
     return tuple(found)
 
 
 def headers(data: Mapping[str, Any]) -> dict[str, str]:
-    """Header values as text; a line break or control character in one is refused."""
+    """Header values as text. A line break, control character or character outside ASCII is refused."""
     found = {name: as_text(value) for name, value in data.items()}
     for name, value in found.items():
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
-            raise Refused(UNSENDABLE, code="unsendable_value", detail=f"a control character in the header {name}")
+        if not HEADER_VALUE.fullmatch(value):
+            raise unsendable(f"a character in the header {name} that HTTP cannot carry")
     return found
 
 
@@ -134,7 +152,7 @@ def without_empty(value: Any) -> Any:
     """Data without keys whose value is empty text, an empty list or an empty object."""
     if isinstance(value, dict):
         slim = {key: without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in slim.items() if item not in ("", [], {}) or item is False}
+        return {key: item for key, item in slim.items() if item not in ("", [], {})}
     if isinstance(value, list):
         return [without_empty(item) for item in value]
     return value

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.engine.frame import Frame
-from gateway.errors import ExpressionError
+from gateway.errors import ExpressionError, VendorFault
 from gateway.mapping.spec import OperationSpec, Policy, Search
-from gateway.mapping.templates import as_text
+from gateway.mapping.templates import Context, as_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +35,20 @@ def progress(policy: Policy, value: Mapping[str, Any]) -> Progress:
     raw = share if share is not None else value.get("percent")
     if raw is None:
         return Progress(percent=None, completed=False)
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
         return Progress(percent=None, completed=False, fault="the percentage is not a number")
     if not 0 <= raw <= 100:
         if policy.outside == "drop":
             return Progress(percent=None, completed=False, fault="the percentage is not within 0 and 100")
         raw = min(max(raw, 0), 100)
-    return Progress(percent=min(math.floor(raw), policy.below_completed), completed=False)
+    return Progress(percent=min(math.floor(raw), policy.below_completed, 99), completed=False)
 
 
 def _units_share(units: Any) -> float | None:
     if not isinstance(units, list) or not units:
         return None
-    return 100 * sum(unit.get("completed") is True for unit in units) / len(units)
+    done = sum(isinstance(unit, Mapping) and unit.get("completed") is True for unit in units)
+    return 100 * done / len(units)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,39 +70,56 @@ class CourseRows:
 
 
 def courses(frame: Frame, spec: OperationSpec) -> CourseRows:
-    """The courses a finished `getCourses` gives. A course that cannot be given is dropped and counted."""
+    """The courses a finished `getCourses` gives. A course that cannot be given is dropped and counted.
+
+    Raises VendorFault when there is no list at all: an empty one would look like "no courses".
+    """
     assert spec.each is not None
-    items = spec.each.evaluate(frame.context().scope, frame.runtime)
+    try:
+        items = spec.each.evaluate(frame.context().scope, frame.runtime)
+    except ExpressionError as error:
+        raise VendorFault(detail=f"{spec.place}.each: {error}") from error
+    if not isinstance(items, list):
+        raise VendorFault(detail=f"{spec.place}.each: `{spec.each.text}` is not a list")
     rows: list[CourseRow] = []
     dropped: list[str] = []
-    for item in items if isinstance(items, list) else []:
+    for item in items:
         try:
-            rows.append(_row(frame, spec, item))
+            rows.append(_row(spec, frame.context(**{spec.name: item})))
         except ExpressionError as error:
             dropped.append(str(error))
     return CourseRows(rows=tuple(rows), dropped=tuple(dropped))
 
 
-def _row(frame: Frame, spec: OperationSpec, item: Any) -> CourseRow:
-    context = frame.context(**{spec.name: item})
-    vendor_id, name = (as_text(spec.give[key].render(context)) for key in ("id", "name"))
-    if not vendor_id or not name.strip():
-        raise ExpressionError("a course without an id or a name", kind="null")
+def _row(spec: OperationSpec, context: Context) -> CourseRow:
+    vendor_id, name = _given(spec, "id", context), _given(spec, "name", context)
     remember = None if spec.remember_course is None else spec.remember_course.render(context)
-    return CourseRow(vendor_id=vendor_id, name=name.strip(), haystack=_haystack(spec.search, context, name), remember=remember)
+    return CourseRow(
+        vendor_id=vendor_id, name=name, haystack=_haystack(spec.search, context, name), remember=remember
+    )
 
 
-def _haystack(search: Search | None, context: Any, name: str) -> tuple[str, ...]:
+def _given(spec: OperationSpec, key: str, context: Context) -> str:
+    value = spec.give[key].render(context)
+    text = "" if isinstance(value, list | dict) else as_text(value).strip()
+    if not text:
+        raise ExpressionError(f"{spec.place}.give.{key}: empty, or not text", kind="null")
+    return text
+
+
+def _haystack(search: Search | None, context: Context, name: str) -> tuple[str, ...]:
     if search is None or not search.within:
-        return (name.lower(),)
-    found = []
+        return (name.casefold(),)
+    places: list[str] = []
     for place in search.within:
         try:
-            found.append(as_text(place.render(context)).lower())
+            value = place.render(context)
         except ExpressionError as error:
-            if error.kind != "null":  # a place that is null is skipped
+            if error.kind != "null":
                 raise
-    return tuple(found)
+            continue  # a place that is null is skipped
+        places.append("" if isinstance(value, list | dict) else as_text(value).casefold())
+    return tuple(places)
 
 
 def sent_term(search: Search | None, term: str | None) -> str | None:
@@ -119,5 +137,5 @@ def stripped_term(search: Search | None, term: str | None) -> str:
 
 def found(rows: tuple[CourseRow, ...], term: str) -> list[CourseRow]:
     """The rows in which a term stands, case-insensitively; all of them for an empty term."""
-    needle = term.lower()
+    needle = term.casefold()
     return [row for row in rows if not needle or any(needle in place for place in row.haystack)]

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from gateway.mapping.compile_requests import Requests
+from gateway.mapping.compile_requests import BODIES, Requests
 from gateway.mapping.expressions import Expression, nearest
 from gateway.mapping.names import REPLY, Names
 from gateway.mapping.origin import Node, Origin, bare_names
 from gateway.mapping.pruning import placed
 from gateway.mapping.source import Source
-from gateway.mapping.spec import CallSpec, Outcome, Pages, Rule
+from gateway.mapping.spec import CallSpec, Pages, Rule
+from gateway.mapping.styles import Outcome
 from gateway.mapping.templates import Path, Template
 
 _ARGUMENT = re.compile(r"\bargs\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -65,9 +66,11 @@ class Calls:
             self.source.problem((*path, "call"), "`use` brings its own `call`.", fix="Keep one of the two.")
         shared = self.shared[node["use"]]
         needed, given = set(_ARGUMENT.findall(str(shared))), set(bare_names(node.get("args")))
+        if self.source.is_broken((*path, "args")):
+            return
         for name in sorted(needed - given):
             self.source.problem(
-                (*path, "use"), f"`{node['use']}` needs the argument `{name}`.", fix=f"Add it under `args:`."
+                (*path, "use"), f"`{node['use']}` needs the argument `{name}`.", fix="Add it under `args:`."
             )
         for name in sorted(given - needed):
             near = nearest(name, needed - given)
@@ -92,7 +95,7 @@ class Calls:
         if "use" in where.node:
             given = where.node.get("args", {})
             args = self.source.template(given, (*where.at, "args"), names)
-            names = names.plus(args=bare_names(given) if where.shared_at else {})
+            names = names.plus(args=None)  # checked as a whole, where the call is used
         after = names.plus(reply=REPLY)
         self._check_lists(where)
         return CallSpec(
@@ -121,7 +124,10 @@ class Calls:
         for key in _ONLY_LISTS:
             if key in where and "items" not in where and not self.source.is_broken(where.path("items")):
                 self.source.problem(
-                    where.path(key), f"`{key}` needs `items` beside it.", fix="Add `items: reply.body`.", key=True
+                    where.path(key),
+                    f"`{key}` needs `items` beside it.",
+                    fix="Add `items: reply.body`.",
+                    key=True,
                 )
         if "none" in where and "pick" not in where:
             self.source.warning(where.path("none"), "`none` only means something beside `pick`.", key=True)
@@ -184,6 +190,7 @@ class Calls:
             return None
         node, path = where["pages"], where.path("pages")
         self._check_pages(node, path)
+        self._check_spots(where, node, path)
         stop = node.get("stop")
         return Pages(
             kind=node["kind"],
@@ -206,6 +213,15 @@ class Calls:
             )
         if "size" in node and "per" not in node:
             self.source.problem((*path, "size"), "`size` needs `per`.", fix="Add `per: 100`.", key=True)
+
+    def _check_spots(self, where: Origin, node: Node, path: Path) -> None:
+        for key in ("number", "offset", "send", "size"):
+            part, name = _spot(node.get(key)) or ("query", "")
+            bodies = [kind for kind in BODIES if kind in where]
+            if part != "query" and bodies and part not in bodies:
+                self.source.problem(
+                    (*path, key), f"This call has no `{part}` body.", fix=f"Write `query.{name}`, or move it."
+                )
 
 
 def _spot(text: str | None) -> tuple[str, str] | None:

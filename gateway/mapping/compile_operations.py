@@ -1,283 +1,295 @@
-"""From the YAML of operations and steps to `OperationSpec` and `Step`, with the rules authors must keep."""
+"""From the YAML of the seven operations to `OperationSpec`, in whichever form they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from gateway.contract import Operation
-from gateway.mapping.compile_calls import Calls, Node
-from gateway.mapping.names import PERSON, REPLY, Names
-from gateway.mapping.source import Source, seconds
-from gateway.mapping.spec import Action, CallSpec, Confirm, OperationSpec, Search, Step
-from gateway.mapping.templates import Path, Template, dotted
+from gateway.mapping.compile_steps import Steps
+from gateway.mapping.names import PERSON, Names
+from gateway.mapping.origin import Node, bare_names
+from gateway.mapping.pruning import placed
+from gateway.mapping.source import Source
+from gateway.mapping.spec import OperationSpec, Search, Step
+from gateway.mapping.templates import Path
+from gateway.mapping.units import seconds
 
-SHORT_FORMS = ("acknowledge", "refuse", "manual", "by", "choose")
-WRITE_FIX = "Add one of:  confirm: (look it up)   repeat: safe   repeat: never"
+SENTENCES = ("acknowledge", "refuse", "manual")
+FORMS = (*SENTENCES, "by", "choose")
+COURSES = (Operation.GET_COURSES, Operation.GET_COURSE)
+PROGRESS_NEEDS = ("completed", "percent")
+_BESIDE_CHOOSE = frozenset({"choose", "of"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
-    """Compiles the operations of one mapping; `broken` are paths the schema has already complained of."""
+    """Compiles the operations of one mapping.
+
+    `names` are those known everywhere; `record`, `known_student` and `known_course` the fields kept of an
+    enrolment, a student and a course, None where the file does not say.
+    """
 
     source: Source
-    calls: Calls
+    steps: Steps
     names: Names
-    broken: set[Path]
-    record: Mapping[str, None]
-    key: tuple[str, ...]
-    known_student: Mapping[str, None]
-    known_course: Mapping[str, None]
+    record: Mapping[str, None] | None
+    known_student: Mapping[str, None] | None
+    known_course: Mapping[str, None] | None
 
     def operation(self, operation: Operation, node: Node, path: Path) -> OperationSpec:
-        names = self._names(operation)
-        common: dict[str, Any] = {"operation": operation, "place": dotted(path), "line": self.source.document.place(path).line}
-        form = next((key for key in SHORT_FORMS if key in node), None)
-        if form is None:
-            return self._by_steps(operation, node, path, names, common)
-        if form == "by":
-            return OperationSpec(kind="create-then-cancel", **common)
-        if form == "choose":
-            return self._choice(operation, node, path, names, common)
-        kinds = {"acknowledge": "acknowledge", "refuse": "refuse", "manual": "manual"}
-        return OperationSpec(kind=kinds[form], sentence=self.source.template(node[form], (*path, form), names), **common)  # type: ignore[arg-type]
-
-    def _choice(self, operation: Operation, node: Node, path: Path, names: Names, common: dict[str, Any]) -> OperationSpec:
-        forms = {
-            word: self.operation(operation, form, (*path, "of", word))
-            for word, form in node.get("of", {}).items()
-            if isinstance(form, dict) and (*path, "of", word) not in self.broken
+        names = self.roots(operation)
+        common: dict[str, Any] = {
+            "operation": operation,
+            "place": self.source.dotted(path),
+            "line": self.source.line(path),
         }
-        choose = self.source.expression(node["choose"], (*path, "choose"), names)
-        self._check_choices(node, path)
-        return OperationSpec(kind="choose", choose=choose, of=forms, **common)
+        form = next((key for key in FORMS if key in node), None)
+        self._check_form(form, node, path)
+        match form:
+            case None:
+                return self._by_steps(node, path, names, common)
+            case "by":
+                return OperationSpec(kind="create-then-cancel", **common)
+            case "choose":
+                return self._choice(node, path, names, common)
+        sentence = self.source.template(node[form], (*path, form), names)
+        return OperationSpec(kind=cast(Any, form), sentence=sentence, **common)
 
-    def _check_choices(self, node: Node, path: Path) -> None:
-        root, _, name = str(node["choose"]).partition(".")
-        setting = self.source.document.data.get("settings", {}).get(name) if root == "settings" else None
-        words = setting.get("of") if isinstance(setting, dict) else None
-        for word in words if isinstance(words, list) else ():
-            if word not in node.get("of", {}):
-                self.source.problem((*path, "of"), f"The setting `{name}` may be `{word}`, and there is no form for it.", fix=f"Add `{word}:`.", key=True)
-
-    def _by_steps(self, operation: Operation, node: Node, path: Path, names: Names, common: dict[str, Any]) -> OperationSpec:
-        if "each" not in node and "steps" not in node:
-            self.source.problem(path, "This operation does nothing.", fix="Add `steps:`, or say `refuse:`, `acknowledge:` or `manual:`.", key=True)
-        steps, after = self.steps(node.get("steps") or [], (*path, "steps"), names)
-        courses = self._courses(node, path, after)
-        record = self.source.optional_template(node, "record", path, after)
-        if operation is Operation.CREATE_ENROLMENT:
-            self._check_record(node, path)
-        return OperationSpec(
-            kind="steps" if steps else "constant",
-            steps=steps,
-            serialise=tuple(self.source.template(text, (*path, "serialise", at), names) for at, text in enumerate(node.get("serialise") or [])),
-            record=record,
-            personal=tuple(node.get("personal", ())),
-            key=tuple(node.get("key", ())),
-            course_field=course_field(node.get("record")),
-            cache_s=seconds(node.get("cache"), 0.0),
-            **courses,
-            **common,
-        )
-
-    def _check_record(self, node: Node, path: Path) -> None:
-        fields = {key.removesuffix("?") for key in node.get("record", {})}
-        for key in ("record", "key"):
-            if key not in node:
-                self.source.problem(path, f"`createEnrolment` needs `{key}`.", fix=f"Add `{key}:`.", key=True)
-        for key in ("key", "personal"):
-            for at, name in enumerate(node.get(key) or []):
-                if name not in fields:
-                    self.source.problem((*path, key, at), f"`record` has no `{name}`. It has: {', '.join(sorted(fields))}.")
-
-    def _courses(self, node: Node, path: Path, names: Names) -> dict[str, Any]:
-        if "each" not in node:
-            return {}
-        name = node.get("as", "course")
-        item = names.plus(**{name: None})
-        search = node.get("search")
-        remember = node.get("remember", {}).get("course")
-        return {
-            "each": self.source.expression(node["each"], (*path, "each"), names),
-            "name": name,
-            "give": {key: self.source.template(value, (*path, "give", key), item) for key, value in node.get("give", {}).items()},
-            "remember_course": None if remember is None else self.source.template(remember, (*path, "remember", "course"), item),
-            "search": None if search is None else self._search(search, (*path, "search"), item),
-        }
-
-    def _search(self, node: Node, path: Path, names: Names) -> Search:
-        within = tuple(self.source.template(text, (*path, "in", at), names) for at, text in enumerate(node.get("in") or []))
-        return Search(mode=node["mode"], within=within, min=node.get("min", 0), strip=node.get("strip", ""))
-
-    def _names(self, operation: Operation) -> Names:
-        """The roots of an operation: docs/mapping-language.md, "Roots"."""
-        known = {"student": self.known_student, "course": self.known_course}
-        enrolment = {**self.record, "courseId": None}
+    def roots(self, operation: Operation) -> Names:
+        """The names of an operation: docs/mapping-language.md, "Names"."""
+        course = {"course": self.known_course}
+        known = {"student": self.known_student, **course}
+        enrolment = None if self.record is None else {**self.record, "courseId": None}
         match operation:
             case Operation.GET_COURSES:
                 return self.names.plus(searchTerm=None)
             case Operation.GET_COURSE:
-                return self.names.plus(courseId=None, known={"course": self.known_course})
+                return self.names.plus(courseId=None, known=course)
             case Operation.CREATE_ENROLMENT:
                 return self.names.plus(courseId=None, student=PERSON, known=known)
             case Operation.TRANSFER_ENROLMENT:
                 return self.names.plus(enrolment=enrolment, to=PERSON, student=PERSON, known=known)
             case Operation.UPDATE_MARKING:
-                return self.names.plus(enrolment=enrolment, known={"course": self.known_course}, quizResults=None)
+                return self.names.plus(enrolment=enrolment, known=course, quizResults=None)
             case _:
-                return self.names.plus(enrolment=enrolment, known={"course": self.known_course})
+                return self.names.plus(enrolment=enrolment, known=course)
 
-    def enrolment_names(self) -> Names:
-        return self._names(Operation.GET_ENROLMENT)
+    def _check_form(self, form: str | None, node: Node, path: Path) -> None:
+        if form is None:
+            written = self.source.at(path)
+            if not {"steps", "each", *FORMS} & written.keys():
+                self.source.problem(
+                    path,
+                    "This operation does nothing.",
+                    fix="Add `steps:`, or say `refuse:`, `acknowledge:` or `manual:`.",
+                    key=True,
+                )
+            return
+        allowed = _BESIDE_CHOOSE if form == "choose" else {form}
+        for key in node.keys() - allowed:
+            self.source.problem(
+                (*path, key), f"`{key}` does not go with `{form}`.", fix="Remove it.", key=True
+            )
 
-    # -- steps ------------------------------------------------------------------------------------
+    # The tenant picks a form.
 
-    def steps(self, nodes: list[Node], path: Path, names: Names) -> tuple[tuple[Step, ...], Names]:
-        """Compile steps in order; gives them and the names known after the last."""
-        done: dict[str, Any] = {}
-        steps: list[Step] = []
-        for index, node in enumerate(nodes):
-            where = (*path, index)
-            if any(bad[: len(where)] == where and len(bad) <= len(where) + 1 for bad in self.broken):
-                done[node.get("id", "") if isinstance(node, dict) else ""] = None
-                continue
-            if node["id"] in done:
-                self.source.problem((*where, "id"), f"There is a step `{node['id']}` already.", fix="Give it another name.")
-            step = self._step(node, where, names.plus(steps=done))
-            done[node["id"]] = step_fields(node, self.calls.shared)
-            if step is not None:
-                steps.append(step)
-        return tuple(steps), names.plus(steps=done)
+    def _choice(self, node: Node, path: Path, names: Names, common: dict[str, Any]) -> OperationSpec:
+        of = node.get("of", {})
+        choose = self.source.expression(node["choose"], (*path, "choose"), names)
+        forms = {
+            word: self.operation(common["operation"], form, (*path, "of", word)) for word, form in of.items()
+        }
+        self._check_words(str(node["choose"]), path)
+        return OperationSpec(kind="choose", choose=choose, of=forms, **common)
 
-    def _step(self, node: Node, path: Path, names: Names) -> Step | None:
-        forms = [key for key in ("call", "use", "first", "mint") if key in node]
-        if len(forms) != 1:
-            self.source.problem(path, "A step has exactly one of `call`, `use`, `first` and `mint`.", key=False)
-            return None
-        line = self.source.document.place(path).line
-        action = None if forms[0] in ("first", "mint") else self._action(node, path, names, node["id"])
-        first = self._branches(node, path, names) if forms[0] == "first" else ()
-        when = self.source.optional_expression(node, "when", path, names) if forms[0] in ("first", "mint") else action.when if action else None
-        value = names.plus(value=step_fields(node, self.calls.shared), reply=REPLY)
-        remember = node.get("remember", {})
-        return Step(
-            id=node["id"],
-            place=dotted(path),
-            line=line,
-            when=when,
-            action=replace(action, when=None) if action else None,
-            first=first,
-            mint=tuple(node.get("mint", ())),
-            remember={who: self.source.template(fields, (*path, "remember", who), value) for who, fields in remember.items()},
-            undo=self._undo(node, path, names),
-            optional=node.get("optional", False),
+    def _check_words(self, choose: str, path: Path) -> None:
+        """Each word of the setting has its form, and no form is out of reach."""
+        of, (root, _, name) = self.source.at((*path, "of")), choose.partition(".")
+        setting = self.source.at(("settings", name))
+        words = setting.get("of") if isinstance(setting, dict) else None
+        if not isinstance(of, dict):
+            if not self.source.is_broken((*path, "of")):
+                self.source.problem(
+                    path, "`choose` needs `of`: a form for each word.", fix="Add `of:`.", key=True
+                )
+            return
+        if root != "settings" or not isinstance(words, list):
+            return
+        for word in words:
+            if str(word) not in of:
+                self.source.problem(
+                    (*path, "of"),
+                    f"The setting `{name}` may be `{word}`, and there is no form for it.",
+                    fix=f"Add `{word}:`.",
+                    key=True,
+                )
+        for word in of:
+            if word not in map(str, words):
+                self.source.problem(
+                    (*path, "of", word),
+                    f"The setting `{name}` is never `{word}`.",
+                    fix="Remove the form.",
+                    key=True,
+                )
+
+    # Steps, and what comes of them.
+
+    def _by_steps(self, node: Node, path: Path, names: Names, common: dict[str, Any]) -> OperationSpec:
+        steps, after = self.steps.steps(node.get("steps"), (*path, "steps"), names)
+        operation: Operation = common["operation"]
+        if operation in COURSES:
+            self._check_courses(node, path, steps)
+        if operation is Operation.CREATE_ENROLMENT:
+            self._check_record(node, path)
+        if operation is Operation.GET_ENROLMENT and steps:
+            self.check_reading(node["steps"], (*path, "steps"))
+        return OperationSpec(
+            kind="steps" if steps else "constant",
+            steps=steps,
+            serialise=tuple(
+                self.source.template(text, (*path, "serialise", at), names)
+                for at, text in placed(node.get("serialise"))
+            ),
+            record=self.source.optional_template(node, "record", path, after),
+            personal=tuple(node.get("personal", ())),
+            key=tuple(node.get("key", ())),
+            course_field=course_field(node.get("record")),
+            cache_s=seconds(node.get("cache")),
+            **self._courses(node, path, after),
+            **common,
         )
 
-    def _undo(self, node: Node, path: Path, names: Names) -> Action | None:
-        if "undo" not in node:
-            return None
-        done = {**(names.tree.get("steps") or {}), node["id"]: step_fields(node, self.calls.shared)}
-        return self._action(node["undo"], (*path, "undo"), names.plus(steps=done), "undo", undo=True)
+    def _check_record(self, node: Node, path: Path) -> None:
+        for key in ("record", "key"):
+            if self.source.at((*path, key)) is None:
+                self.source.problem(path, f"`createEnrolment` needs `{key}`.", fix=f"Add `{key}:`.", key=True)
+        if "record" not in node:
+            return
+        fields = bare_names(node["record"])
+        for key in ("key", "personal"):
+            for at, name in placed(node.get(key)):
+                if name not in fields:
+                    self.source.problem(
+                        (*path, key, at), f"`record` has no `{name}`.", fix=f"It has: {', '.join(fields)}."
+                    )
+        for at, name in placed(node.get("key")):
+            if f"{name}?" in node["record"]:
+                self.source.problem(
+                    (*path, "key", at),
+                    f"The id is made of `{name}`, so `record` cannot leave it out.",
+                    fix=f"Write `{name}` without `?` in `record`.",
+                )
 
-    def _action(self, node: Node, path: Path, names: Names, name: str, *, branch: bool = False, undo: bool = False) -> Action | None:
-        call = self.calls.call(node, path, names)
-        if call is None:
-            return None
-        confirm = self._confirm(node, path, names)
-        action = Action(
-            name=name,
-            place=dotted(path),
-            line=self.source.document.place(path).line,
-            call=call,
-            when=self.source.optional_expression(node, "when", path, names),
-            confirm=confirm,
-            repeat=node.get("repeat"),
+    # Courses.
+
+    def _check_courses(self, node: Node, path: Path, steps: tuple[Step, ...]) -> None:
+        for key in ("each", "give"):
+            if key not in node and not self.source.is_broken((*path, key)):
+                self.source.problem(path, f"A course list needs `{key}`.", fix=f"Add `{key}:`.", key=True)
+        sent = any(self.source.mentions(place, "searchTerm") for place in ((*path, "steps"), ("calls",)))
+        mode = node.get("search", {}).get("mode", "none")
+        if mode == "sent" and steps and not sent:
+            self.source.problem(
+                (*path, "search", "mode"),
+                "The search term is said to be sent, and no call sends `searchTerm`.",
+                fix='Send it (`search?: "${searchTerm}"`), or write `local`.',
+            )
+        if sent and mode != "sent" and not self.source.is_broken((*path, "search")):
+            self.source.warning(
+                path,
+                "A call sends `searchTerm`, which is always null here.",
+                fix='Add `search: {mode: sent, in: ["${course.name}"]}`.',
+                key=True,
+            )
+
+    def _courses(self, node: Node, path: Path, names: Names) -> dict[str, Any]:
+        if "each" not in node:
+            return {}
+        name = node.get("as", "course")
+        item, search = names.plus(**{name: None}), node.get("search")
+        remember = node.get("remember", {}).get("course")
+        return {
+            "each": self.source.expression(node["each"], (*path, "each"), names),
+            "name": name,
+            "give": {
+                key: self.source.template(value, (*path, "give", key), item)
+                for key, value in node.get("give", {}).items()
+            },
+            "remember_course": None
+            if remember is None
+            else self.source.template(remember, (*path, "remember", "course"), item),
+            "search": None if search is None else self._search(search, (*path, "search"), item),
+        }
+
+    def _search(self, node: Node, path: Path, names: Names) -> Search:
+        within = tuple(
+            self.source.template(text, (*path, "in", at), names) for at, text in placed(node.get("in"))
         )
-        self._check_write(action, node, path, undo=undo)
-        self._check_restart(node, path, branch)
-        return action
+        return Search(mode=node["mode"], within=within, min=node.get("min", 0), strip=node.get("strip", ""))
 
-    def _check_write(self, action: Action, node: Node, path: Path, *, undo: bool) -> None:
-        if action.writes and action.confirm is None and action.repeat is None:
-            self.source.problem(path, "A write needs to say what happens when its answer is lost.", fix=WRITE_FIX)
-        if undo and action.writes and action.repeat != "safe":
-            self.source.problem(path, "An undo is tried until it works, so it must be `repeat: safe`.", fix="Add `repeat: safe`.")
-        if not action.writes:
-            for key in ("confirm", "repeat"):
-                if key in node:
-                    self.source.problem((*path, key), f"A read needs no `{key}`.", fix="Remove it, or say `effect: write`.", severity="warning", key=True)
+    # Progress.
 
-    def _check_restart(self, node: Node, path: Path, branch: bool) -> None:
-        for at, rule in enumerate(node.get("replies") or []):
-            if rule.get("is") == "restart" and not branch:
-                self.source.problem((*path, "replies", at, "is"), "`restart` only means something in a branch of `first`.", fix="Use another outcome.")
+    def check_reading(self, nodes: Any, path: Path) -> None:
+        """The last step of a reading gives `completed` and `percent`."""
+        for at, node in list(placed(nodes))[-1:]:
+            given = self.steps.fields(node, (*path, at))
+            for name in PROGRESS_NEEDS:
+                if given is not None and name not in given:
+                    self.source.problem(
+                        (*path, at),
+                        f"The last step of a reading must give `{name}`.",
+                        fix=f"Add `{name}` to its `value`.",
+                    )
 
-    def _confirm(self, node: Node, path: Path, names: Names) -> Confirm | None:
-        confirm, where = node.get("confirm"), (*path, "confirm")
-        if confirm is None:
+
+def remembered(node: Any, who: str) -> Mapping[str, None] | None:
+    """The fields that any step or the course list remembers of a student or course; None: cannot be told."""
+    found: dict[str, None] = {}
+    for fields in _remembers(node, who):
+        if not isinstance(fields, dict):
             return None
-        if confirm == "earlier":
-            return Confirm(earlier=True)
-        call = self.calls.call(confirm, where, names)
-        if call is None:
-            return None
-        self._check_confirm(node, confirm, where)
-        looked = names.plus(reply=REPLY, items=None, item=None) if call.items else names.plus(reply=REPLY)
-        if "use" in confirm:
-            looked = looked.plus(args={key.removesuffix("?"): None for key in confirm.get("args", {})})
-        done = self.source.expression(confirm["done"], (*where, "done"), looked)
-        return Confirm(call=replace_effect(call), done=done, after_s=seconds(confirm.get("after"), 20.0))
-
-    def _check_confirm(self, node: Node, confirm: Node, path: Path) -> None:
-        wanted = {key.removesuffix("?") for key in node.get("value", {})}
-        given = {key.removesuffix("?") for key in confirm.get("value", {})}
-        if wanted != given:
-            names = ", ".join(sorted(wanted)) or "nothing"
-            self.source.problem(path, f"`confirm.value` must give what the step's `value` gives: {names}.", fix="Make the two lists of names the same.", key=True)
-        for at, rule in enumerate(confirm.get("replies") or []):
-            if rule.get("is") == "restart":
-                self.source.problem((*path, "replies", at, "is"), "`restart` cannot stand in `confirm`.")
-
-    def _branches(self, node: Node, path: Path, names: Names) -> tuple[Action, ...]:
-        branches: list[Action] = []
-        fields = {tuple(sorted(_fields(branch.get("value", {})))) for branch in node["first"]}
-        if len(fields) > 1:
-            listed = " / ".join(", ".join(names) or "nothing" for names in sorted(fields))
-            self.source.problem((*path, "first"), f"All branches must give the same value names; these differ: {listed}.", key=True)
-        for index, branch in enumerate(node["first"]):
-            where = (*path, "first", index)
-            if "confirm" in branch and branch["confirm"] == "earlier" and not any(not action.writes for action in branches):
-                self.source.problem((*where, "confirm"), "`confirm: earlier` needs a branch before it that reads.", fix="Put a look-up branch before this one.")
-            action = self._action(branch, where, names, branch.get("name", f"branch {index + 1}"), branch=True)
-            if action is not None:
-                branches.append(action)
-        return tuple(branches)
+        found.update(bare_names(fields))
+    return found
 
 
-def replace_effect(call: CallSpec) -> CallSpec:
-    """A look-up is a read whatever its method."""
-    return replace(call, request=replace(call.request, effect="read"))
+def _remembers(node: Any, who: str) -> Iterator[Any]:
+    if isinstance(node, dict):
+        remember = node.get("remember")
+        if isinstance(remember, dict) and who in remember:
+            yield remember[who]
+        elif remember is not None and not isinstance(remember, dict):
+            yield remember
+        for value in node.values():
+            yield from _remembers(value, who)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _remembers(value, who)
 
 
-def step_fields(node: Node, shared: Mapping[str, Node]) -> dict[str, None]:
-    """The names a step gives to later ones, as far as the file says."""
-    if "mint" in node:
-        return dict.fromkeys(node["mint"])
-    if "first" in node:
-        found: dict[str, None] = {}
-        for branch in node["first"]:
-            found.update(step_fields(branch, shared) if isinstance(branch, dict) else {})
-        return found
-    source = {**shared.get(node.get("use", ""), {}), **node}
-    extra = [name for key, name in (("items", "items"), ("pick", "item")) if key in source]
-    return dict.fromkeys([*_fields(source.get("value", {})), *extra])
+def record_names(operations: Any) -> tuple[Mapping[str, None] | None, tuple[str, ...]]:
+    """The record fields of createEnrolment, None when they cannot be told, and those its id is made of."""
+    create = operations.get("createEnrolment") if isinstance(operations, dict) else None
+    fields: dict[str, None] = {}
+    key: tuple[str, ...] = ()
+    for form in _forms(create):
+        record, names = form.get("record", {}), form.get("key")
+        if not isinstance(record, dict):
+            return None, ()
+        fields.update(bare_names(record))
+        if isinstance(names, list):
+            key = key or tuple(name for name in names if isinstance(name, str))
+    return (fields if isinstance(create, dict) else None), key
 
 
-def _fields(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from (key.removesuffix("?") for key in value)
+def _forms(node: Any) -> Iterator[Node]:
+    """An operation and the forms it may be chosen from."""
+    if isinstance(node, dict):
+        yield node
+        of = node.get("of")
+        for form in of.values() if isinstance(of, dict) else ():
+            yield from _forms(form)
 
 
 def course_field(record: Any) -> str | None:
@@ -285,41 +297,5 @@ def course_field(record: Any) -> str | None:
     if isinstance(record, dict):
         for key, value in record.items():
             if isinstance(value, str) and value.replace(" ", "") == "${courseId}":
-                return key.removesuffix("?")
+                return str(key).removesuffix("?")
     return None
-
-
-def remembered(operations: Node, who: str) -> dict[str, None]:
-    """The fields that any step, or the course list, remembers of a student or course."""
-    found: dict[str, None] = {}
-
-    def visit(node: Any) -> None:
-        if isinstance(node, dict):
-            fields = node.get("remember", {}).get(who) if isinstance(node.get("remember"), dict) else None
-            found.update(dict.fromkeys(_fields(fields)))
-            for value in node.values():
-                visit(value)
-        elif isinstance(node, list):
-            for value in node:
-                visit(value)
-
-    visit(operations)
-    return found
-
-
-def record_names(operations: Node) -> tuple[dict[str, None], tuple[str, ...]]:
-    """The record fields of createEnrolment and the ones its id is made of."""
-    create = operations.get("createEnrolment")
-    if not isinstance(create, dict):
-        return {}, ()
-    forms = [create, *create.get("of", {}).values()] if isinstance(create.get("of"), dict) else [create]
-    fields: dict[str, None] = {}
-    key: tuple[str, ...] = ()
-    for form in forms:
-        if isinstance(form, dict):
-            fields.update(dict.fromkeys(_fields(form.get("record"))))
-            key = key or tuple(form.get("key") or ())
-    return fields, key
-
-
-__all__ = ["Operations", "Template", "course_field", "record_names", "remembered"]

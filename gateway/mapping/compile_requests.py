@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Expression
@@ -150,10 +150,3 @@ class Requests:
             if soap in node
             else None,
         )
-
-
-def keys_of(value: Any) -> dict[str, None] | None:
-    """The names a section gives: none when it is missing, None (anything) when it is no object."""
-    if value is None:
-        return {}
-    return dict.fromkeys(value) if isinstance(value, dict) else None

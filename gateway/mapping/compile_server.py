@@ -1,223 +1,221 @@
-"""From the YAML of `settings`, `server` and `probe` to their specs."""
+"""From the YAML of `server` and `probe` to their specs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.mapping.compile_calls import Calls, Node
+from gateway.mapping.compile_auth import Auths
+from gateway.mapping.compile_calls import Calls
+from gateway.mapping.compile_requests import ServerDefaults
 from gateway.mapping.names import REPLY, Names
-from gateway.mapping.source import Source, seconds, size_bytes
-from gateway.mapping.spec import (
-    Auth,
-    AuthPlaceSpec,
-    Budget,
-    Bundle,
-    ChoiceSource,
-    OAuth2,
-    Probe,
-    Secret,
-    Server,
-    Session,
-    Setting,
-)
+from gateway.mapping.origin import Node, bare_names
+from gateway.mapping.pruning import placed
+from gateway.mapping.source import Source
+from gateway.mapping.spec import Auth, Budget, Probe, Server
 from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
-from gateway.mapping.templates import Path, Template, dotted
+from gateway.mapping.templates import Path, Template
+from gateway.mapping.units import seconds, size_bytes
 
-RATE = re.compile(r"^(?:\d+|\$\{[^}]+\})/(?:\d+)?(?:ms|s|m|h|d|second|minute|hour|day)$")
-PUBLIC_SUFFIXES = frozenset({"com.au", "net.au", "org.au", "edu.au", "gov.au", "id.au", "co.nz", "co.uk", "org.uk", "ac.uk"})
+PATH: Path = ("server",)
+PROBE_EVERY_S = 21600.0
+_RATE = re.compile(r"(?:[1-9][0-9]{0,8}|\$\{[^}]+\})/(?:[1-9][0-9]{0,5})?(?:s|m|h|d|second|minute|hour|day)")
+_HOST_SETTING = re.compile(r"\$\{ *settings\.([A-Za-z][A-Za-z0-9]*) *\}")
+_HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
+_BASE_HOST = re.compile(r"(https?)://([^/:?#]+)", re.IGNORECASE)
+_LOCAL = ("localhost", "127.0.0.1")
+_SUFFIXES = frozenset({"com", "net", "org", "edu", "gov", "ac", "co", "id", "asn", "sch", "school", "govt"})
+"""Second-level names that anybody may register under in `.au`, `.nz` and `.uk`."""
 
 
-@dataclass(slots=True)
-class ServerCompiler:
+def server_defaults(server: Node) -> ServerDefaults:
+    """What calls inherit, read before any of them is compiled."""
+    soap, auth = server.get("soap", {}), server.get("auth", {})
+    session = auth.get("kind") == "session" and "login" in auth
+    return ServerDefaults(
+        path=_path_style(server.get("path", {})),
+        soap_action=soap.get("action", ""),
+        soap_encoded=soap.get("encoded", False),
+        json_omit_empty=server.get("json", {}).get("omit_empty", False),
+        form_omit_empty=server.get("form", {}).get("omit_empty", False),
+        token=bare_names(auth["login"]["token"]) if session else None,
+    )
+
+
+def _path_style(node: Node) -> PathStyle:
+    return PathStyle(keep=node.get("keep", ""), refuse=node.get("refuse", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Compiles `server` and `probe`; `names` are those known everywhere, `secret` these and the secrets."""
+
     source: Source
+    calls: Calls
     names: Names
-    secrets: Mapping[str, None]
+    secret: Names
 
-    # -- what a tenant gives --------------------------------------------------------------------------
-
-    def settings(self, nodes: Node, calls: Calls) -> dict[str, Setting]:
-        return {name: self._setting(name, node, calls) for name, node in nodes.items() if isinstance(node, dict)}
-
-    def _setting(self, name: str, node: Node, calls: Calls) -> Setting:
-        path: Path = ("settings", name)
-        of = node.get("of", ())
-        if node.get("type") == "choice" and not isinstance(of, list) and "from" not in node:
-            self.source.problem(path, "A choice needs `of:` (its words) or `from:` (where the vendor lists them).", key=True)
-        if "pattern" in node:
-            self._check_pattern(node["pattern"], (*path, "pattern"))
-        return Setting(
-            name=name,
-            type=node.get("type", "text"),
-            required=node.get("required", False),
-            default=node.get("default"),
-            help=node.get("help", ""),
-            example=node.get("example"),
-            pattern=node.get("pattern"),
-            secret=node.get("secret", False),
-            of=tuple(of) if isinstance(of, list) else (),
-            of_type=of if isinstance(of, str) else "text",
-            item=node.get("item", {}),
-            uses=tuple(node.get("uses", ())),
-            source=self._choice(node["from"], (*path, "from"), calls) if isinstance(node.get("from"), dict) else None,
-        )
-
-    def _check_pattern(self, pattern: str, path: Path) -> None:
-        import re2  # heavy: only when a mapping has patterns
-
-        try:
-            re2.compile(pattern)
-        except re2.error as error:
-            self.source.problem(path, f"This is not a pattern RE2 knows: {error}.")
-
-    def _choice(self, node: Node, path: Path, calls: Calls) -> ChoiceSource | None:
-        call = calls.call(node, path, self.names)
-        if call is None:
-            return None
-        name = node.get("as", "item")
-        item = self.names.plus(**{name: None})
-        give = {key: self.source.template(text, (*path, "give", key), item) for key, text in node.get("give", {}).items()}
-        return ChoiceSource(call=call, name=name, give=give)
-
-    def secret_specs(self, nodes: Node) -> dict[str, Secret]:
-        return {name: Secret(name=name, help=(node or {}).get("help", ""), required=(node or {}).get("required", True)) for name, node in nodes.items()}
-
-    def bundles(self, node: Node | None) -> dict[str, Bundle]:
-        if not node:
-            return {}
-        return {"bundle": Bundle(by=node["by"], of=node["of"])}
-
-    # -- the vendor's API -----------------------------------------------------------------------------
-
-    def server(self, node: Node, calls: Calls) -> Server:
-        path: Path = ("server",)
-        secret_names = self.names.plus(secrets=self.secrets)
-        self._check_hosts(node.get("hosts", []))
-        xml, form, soap = node.get("xml", {}), node.get("form", {}), node.get("soap", {})
-        limits = xml.get("limits", {})
+    def server(self, node: Node) -> Server:
+        """The server; keys that are missing have been complained of."""
+        hosts, soap = node.get("hosts"), node.get("soap", {})
+        self._check_hosts(hosts)
+        self._check_base(node.get("base", ""), hosts)
         return Server(
-            base=self.source.template(node.get("base", ""), (*path, "base"), self.names),
-            hosts=tuple(self.source.template(host, (*path, "hosts", at), self.names) for at, host in enumerate(node.get("hosts", []))),
-            timeout_s=seconds(node.get("timeout"), 5.0),
-            headers=self.source.optional_template(node, "headers", path, secret_names),
-            query=self.source.optional_template(node, "query", path, secret_names),
-            path=path_style(node),
-            form=FormStyle(nested=form.get("nested", "brackets"), booleans=_words(form.get("booleans")), omit_empty=form.get("omit_empty", False)),
-            json_omit_empty=node.get("json", {}).get("omit_empty", False),
-            xml=XmlStyle(
-                names=xml.get("names", "local"),
-                resolve_href=xml.get("resolve") == "href",
-                empty_absent=xml.get("empty") == "absent",
-                lists=tuple(xml.get("lists", ())),
-                max_bytes=size_bytes(limits.get("bytes"), 10_000_000),
-                max_depth=limits.get("depth", 100),
+            base=self.source.template(node.get("base", ""), (*PATH, "base"), self.names),
+            hosts=tuple(
+                self.source.template(host, (*PATH, "hosts", at), self.names) for at, host in placed(hosts)
             ),
+            timeout_s=seconds(node.get("timeout"), 5.0),
+            headers=self.source.optional_template(node, "headers", PATH, self.secret),
+            query=self.source.optional_template(node, "query", PATH, self.secret),
+            path=_path_style(node.get("path", {})),
+            form=_form_style(node.get("form", {})),
+            json_omit_empty=node.get("json", {}).get("omit_empty", False),
+            xml=_xml_style(node.get("xml", {})),
             soap_action=soap.get("action", ""),
             soap_encoded=soap.get("encoded", False),
             unwrap=node.get("unwrap"),
-            auth=self._auth(node.get("auth", {"kind": "none"}), calls),
+            auth=self._auth(node),
             budget=self._budget(node.get("budget", {})),
-            replies=calls.rules(node.get("replies"), (*path, "replies"), self.names.plus(reply=REPLY)),
+            replies=self._replies(node.get("replies")),
         )
 
-    def _check_hosts(self, hosts: list[str]) -> None:
-        for at, host in enumerate(hosts):
-            if "${" in host:
-                continue
-            bare = host.split(":")[0].lower()
-            if "*" in bare or bare in PUBLIC_SUFFIXES or ("." not in bare and bare != "localhost"):
-                self.source.problem(("server", "hosts", at), f"`{host}` is too wide: a credential could go to anybody.", fix="Name the vendor's own host.")
+    def _auth(self, node: Node) -> Auth:
+        auths = Auths(self.source, self.calls, self.names, self.secret)
+        return auths.auth(node["auth"]) if "auth" in node else Auth()
+
+    def _replies(self, nodes: Any) -> tuple[Any, ...]:
+        path = (*PATH, "replies")
+        for at, rule in placed(nodes):
+            if rule["is"] == "restart":
+                self.source.problem(
+                    (*path, at, "is"),
+                    "`restart` only means something in a branch of `first`.",
+                    fix="Write the rule there.",
+                )
+        return self.calls.rules(nodes, path, self.names.plus(reply=REPLY))
+
+    # Hosts.
+
+    def _check_hosts(self, hosts: Any) -> None:
+        for at, host in placed(hosts):
+            message, fix = self._wrong_host(host)
+            if message:
+                self.source.problem((*PATH, "hosts", at), message, fix=fix)
+
+    def _wrong_host(self, host: str) -> tuple[str, str]:
+        if "${" in host:
+            return self._wrong_setting(host)
+        name, labels = host.lower(), host.lower().split(".")
+        bare = name.partition("://")[2].partition("/")[0]
+        if bare:
+            return "A host has no scheme and no path.", f"Write `{bare}`."
+        if "*" in name or len(labels) == 1 and name not in _LOCAL or _anybody(labels):
+            return f"`{host}` is too wide: anybody could receive a credential.", "Name the vendor's own host."
+        if name not in _LOCAL and not _HOST.fullmatch(name.partition(":")[0]):
+            return f"`{host}` is not a host.", "Write it such as `api.vendor.example`."
+        return "", ""
+
+    def _wrong_setting(self, host: str) -> tuple[str, str]:
+        match = _HOST_SETTING.fullmatch(host)
+        if match is None:
+            return "A host is written out, or one `${settings.…}` alone.", "Write the whole host."
+        setting = self.source.at(("settings", match[1]))
+        kind = setting.get("type") if isinstance(setting, dict) else None
+        if (
+            setting is not None
+            and kind not in ("host", "url")
+            and not self.source.is_broken(("settings", match[1]))
+        ):
+            return (
+                f"A host comes from a setting of type `host` or `url`; `{match[1]}` is of type `{kind}`.",
+                ("Change its type."),
+            )
+        return "", ""
+
+    def _check_base(self, base: str, hosts: Any) -> None:
+        path = (*PATH, "base")
+        match = _BASE_HOST.match(base)
+        if "${" not in base and match is None and base:
+            self.source.problem(
+                path, "The base is an address.", fix="Write `https://`, the host, and a path."
+            )
+        if match is None:
+            return
+        scheme, host = match[1].lower(), match[2]
+        if scheme == "http" and host not in _LOCAL:
+            self.source.problem(path, "Without https anybody may read along.", fix="Write `https://`.")
+        if "${" not in host and hosts is not None and host.lower() not in {name.lower() for name in hosts}:
+            self.source.problem(
+                path, f"`{host}` is not among `hosts`, so no call may go there.", fix="Add it to `hosts`."
+            )
+
+    # Budget.
 
     def _budget(self, node: Node) -> Budget:
-        path: Path = ("server", "budget")
-        rates = []
-        for at, text in enumerate(node.get("rates", [])):
-            if not RATE.match(text):
-                self.source.problem((*path, "rates", at), f"`{text}` is not a rate.", fix="Write a number and a time: `2000/hour`, `200/5s`, `500/day`.")
-            else:
-                rates.append(self.source.template(text, (*path, "rates", at), self.names))
-        reply = self.names.plus(reply=REPLY)
+        path, reply = (*PATH, "budget"), self.names.plus(reply=REPLY)
+        if "cost" in node and "remaining" not in node:
+            self.source.warning((*path, "cost"), "`cost` only means something beside `remaining`.", key=True)
         return Budget(
-            rates=tuple(rates),
-            reserve=int(node.get("reserve", "0%").rstrip("%")) / 100,
+            rates=tuple(self._rates(node.get("rates"), (*path, "rates"))),
+            reserve=int(node.get("reserve", "0%").strip().rstrip("%")) / 100,
             remaining=self.source.optional_template(node, "remaining", path, reply),
             cost=self.source.optional_template(node, "cost", path, reply),
             floor=float(node.get("floor", 0)),
         )
 
-    def _auth(self, node: Node, calls: Calls) -> Auth:
-        path: Path = ("server", "auth")
-        names = self.names.plus(secrets=self.secrets)
+    def _rates(self, nodes: Any, path: Path) -> Iterator[Template]:
+        for at, text in placed(nodes):
+            if not _RATE.fullmatch(text):
+                self.source.problem(
+                    (*path, at),
+                    f"`{text[:60]}` is not a rate.",
+                    fix="Write such as `2000/hour`, `200/5s`, `500/day`.",
+                )
+            yield self.source.template(text, (*path, at), self.names)
 
-        def text(key: str) -> Template | None:
-            return self.source.optional_template(node, key, path, names)
+    # Probe.
 
-        kind = node.get("kind", "none")
-        if kind == "session":
-            return Auth(kind="session", session=self._session(node, path, calls))
-        if kind == "oauth2":
-            return Auth(kind="oauth2", oauth2=self._oauth2(node, text))
-        return Auth(kind=kind, user=text("user"), password=text("password"), token=text("token"), name=node.get("name", ""), value=text("value"), field_in=node.get("in", "form"))
-
-    def _oauth2(self, node: Node, text: Any) -> OAuth2:
-        return OAuth2(
-            grant=node.get("grant", "client_credentials"),
-            token_url=text("token_url"),
-            client_id=text("client_id"),
-            client_secret=text("client_secret"),
-            scope=text("scope"),
-            username=text("username"),
-            password=text("password"),
-            refresh_token=text("refresh_token"),
-            client_in=node.get("client_in", "basic"),
-        )
-
-    def _session(self, node: Node, path: Path, calls: Calls) -> Session | None:
-        reply = self.names.plus(reply=REPLY)
-        opening, where = node.get("login", {}), (*path, "login")
-        login = calls.call(opening, where, self.names)
-        if login is None:
-            return None
-        life, token = node.get("life", {}), opening.get("token", {})
-        placed = self.names.plus(secrets=self.secrets, token=dict.fromkeys(key.removesuffix("?") for key in token))
-        return Session(
-            login=login,
-            good=self.source.optional_expression(opening, "good", where, reply),
-            token=self.source.template(token, (*where, "token"), reply),
-            idle_s=seconds(life["idle"], 0) if "idle" in life else None,
-            fixed_s=seconds(life["fixed"], 0) if "fixed" in life else None,
-            until=self.source.optional_expression(life, "until", (*path, "life"), reply),
-            rotate=self.source.optional_template(node, "rotate", path, reply),
-            place=calls.place(node["place"], (*path, "place"), placed) if "place" in node else AuthPlaceSpec(),
-            expired_sure=self.source.optional_expression(node.get("expired", {}), "sure", (*path, "expired"), reply),
-            expired_maybe=self.source.optional_expression(node.get("expired", {}), "maybe", (*path, "expired"), reply),
-        )
-
-    def probe(self, node: Node | None, calls: Calls) -> Probe | None:
-        if node is None:
-            return None
-        call = calls.call(node, ("probe",), self.names)
+    def probe(self, node: Node) -> Probe | None:
+        path: Path = ("probe",)
+        call = self.calls.call(node, path, self.names)
         if call is None:
             return None
         if call.request.effect == "write":
-            self.source.problem(("probe",), "A probe must be a read.", fix="Use GET, or add `effect: read`.", key=True)
-        reply = self.names.plus(reply=REPLY, items=None)
-        facts = {name: self.source.template(text, ("probe", "facts", name), reply) for name, text in node.get("facts", {}).items()}
-        return Probe(call=call, every_s=seconds(node.get("every"), 21600.0), facts=facts)
+            self.source.problem(
+                path, "A probe must be a read.", fix="Use GET, or add `effect: read`.", key=True
+            )
+        where = self.calls.origin(node, path)
+        assert where is not None  # or there would be no call
+        after = self.calls.after(where, self.names)
+        facts = {
+            name: self.source.template(text, (*path, "facts", name), after)
+            for name, text in node.get("facts", {}).items()
+        }
+        return Probe(call=call, every_s=seconds(node.get("every"), PROBE_EVERY_S), facts=facts)
 
 
-def path_style(server: Node) -> PathStyle:
-    path = server.get("path", {})
-    return PathStyle(keep=path.get("keep", ""), refuse=path.get("refuse", ""))
+def _anybody(labels: list[str]) -> bool:
+    """`com.au`, `co.uk`: a name under which anybody may register."""
+    return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SUFFIXES
 
 
-def _words(text: str | None) -> tuple[str, str]:
-    if text is None:
-        return "true", "false"
-    yes, no = text.split("/")
-    return yes, no
+def _form_style(node: Node) -> FormStyle:
+    yes, _, no = node.get("booleans", "true/false").partition("/")
+    return FormStyle(
+        nested=node.get("nested", "brackets"), booleans=(yes, no), omit_empty=node.get("omit_empty", False)
+    )
 
 
-__all__ = ["ServerCompiler", "dotted", "path_style"]
+def _xml_style(node: Node) -> XmlStyle:
+    limits = node.get("limits", {})
+    return XmlStyle(
+        names=node.get("names", "local"),
+        resolve_href=node.get("resolve") == "href",
+        empty_absent=node.get("empty") == "absent",
+        lists=tuple(node.get("lists", ())),
+        max_bytes=size_bytes(limits.get("bytes"), 10_000_000),
+        max_depth=limits.get("depth", 100),
+    )

@@ -12,7 +12,7 @@ from gateway.mapping.names import REPLY, Names
 from gateway.mapping.origin import Node, Origin
 from gateway.mapping.pruning import placed
 from gateway.mapping.source import Source
-from gateway.mapping.spec import Action, CallSpec, Confirm, Step
+from gateway.mapping.spec import Action, Confirm, Step
 from gateway.mapping.templates import Path
 from gateway.mapping.units import seconds
 
@@ -84,14 +84,12 @@ class Steps:
         if form is None:
             return None
         action = self.action(node, path, names, node["id"]) if form in ("call", "use") else None
-        plain = form in ("first", "mint")
+        when = action.when if action else self.source.optional_expression(node, "when", path, names)
         return Step(
             id=node["id"],
             place=self.source.dotted(path),
             line=self.source.line(path),
-            when=self.source.optional_expression(node, "when", path, names)
-            if plain
-            else action and action.when,
+            when=when,
             action=replace(action, when=None) if action else None,
             first=self._branches(node, path, names) if form == "first" else (),
             mint=tuple(node.get("mint", ())),
@@ -115,9 +113,7 @@ class Steps:
         allowed = {"first": _BESIDE_FIRST, "mint": _BESIDE_MINT}.get(forms[0])
         for key in node.keys() - allowed if allowed is not None else ():
             fix = "Write it in the branches." if forms[0] == "first" else "Remove it."
-            self.source.problem(
-                (*path, key), f"`{key}` does not go with `{forms[0]}`.", fix=fix, key=True
-            )
+            self.source.problem((*path, key), f"`{key}` does not go with `{forms[0]}`.", fix=fix, key=True)
         return forms[0]
 
     def _remember(self, node: Node, path: Path, names: Names) -> dict[str, Any]:
@@ -144,7 +140,9 @@ class Steps:
 
     # One call of a step.
 
-    def action(self, node: Node, path: Path, names: Names, name: str, *, branch: bool = False) -> Action | None:
+    def action(
+        self, node: Node, path: Path, names: Names, name: str, *, branch: bool = False
+    ) -> Action | None:
         """A step's or branch's call with what happens when its answer is lost."""
         call = self.calls.call(node, path, names)
         if call is None:
@@ -172,9 +170,16 @@ class Steps:
                 self.source.warning(where.path(key), f"A read needs no `{key}`.", key=True)
         elif len(given) == 2:
             self.source.problem(
-                where.path("repeat"), "A write has one of `confirm` and `repeat`.", fix="Remove one.", key=True
+                where.path("repeat"),
+                "A write has one of `confirm` and `repeat`.",
+                fix="Remove one.",
+                key=True,
             )
-        elif not given and not undo and not any(self.source.is_broken(where.path(key)) for key in ("confirm", "repeat")):
+        elif (
+            not given
+            and not undo
+            and not any(self.source.is_broken(where.path(key)) for key in ("confirm", "repeat"))
+        ):
             self.source.problem(
                 where.at, "A write needs to say what happens when its answer is lost.", fix=WRITE_FIX
             )
@@ -208,10 +213,8 @@ class Steps:
             return None
         self._check_confirm(where, looked)
         return Confirm(
-            call=as_read(call),
-            done=self.source.expression(
-                confirm["done"], (*path, "done"), self.calls.after(looked, names)
-            ),
+            call=call,
+            done=self.source.expression(confirm["done"], (*path, "done"), self.calls.after(looked, names)),
             after_s=seconds(confirm.get("after"), 20.0),
         )
 
@@ -225,7 +228,7 @@ class Steps:
                 fix=f"It gives: {_listed(given)}.",
                 key=True,
             )
-        if effect_of(looked) == "write" and "effect" not in looked:
+        if effect_of(looked) == "write":
             self.source.problem(
                 looked.path("call"), "A look-up is a read.", fix="Add `effect: read`, or use GET."
             )
@@ -276,11 +279,6 @@ class Steps:
                 )
 
 
-def as_read(call: CallSpec) -> CallSpec:
-    """A look-up is a read whatever its method."""
-    return replace(call, request=replace(call.request, effect="read"))
-
-
 def _id(node: Any) -> str:
     name = node.get("id") if isinstance(node, dict) else None
     return name if isinstance(name, str) else ""
@@ -288,5 +286,3 @@ def _id(node: Any) -> str:
 
 def _listed(names: Mapping[str, None]) -> str:
     return ", ".join(sorted(names)) or "nothing"
-
-

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from gateway.contract import Operation
 from gateway.errors import Problem, ProblemsFound
-from gateway.mapping import compile_operations
-from gateway.mapping.compile_calls import Calls, Node, ServerDefaults
-from gateway.mapping.compile_operations import Operations
-from gateway.mapping.compile_server import ServerCompiler, path_style
-from gateway.mapping.names import Names
+from gateway.mapping import lint
+from gateway.mapping.compile_calls import Calls
+from gateway.mapping.compile_operations import Operations, record_names, remembered
+from gateway.mapping.compile_requests import Requests
+from gateway.mapping.compile_server import Servers, server_defaults
+from gateway.mapping.compile_settings import Settings
+from gateway.mapping.compile_steps import Steps
+from gateway.mapping.names import REPLY, Names
+from gateway.mapping.origin import Node, Origin
 from gateway.mapping.schema import check_schema
 from gateway.mapping.source import Source
 from gateway.mapping.spec import Launch, MappingSpec, OperationSpec, Policy, ProgressSpec
@@ -29,6 +30,9 @@ from gateway.mapping.templates import Path
 from gateway.yamlfile import Document, parse_yaml, read_yaml
 
 SCHEMA = "mapping-1.json"
+MAX_PROBLEMS = 200
+_ANYTHING = ("args", "steps", "known", "enrolment", "student", "to", "courseId", "searchTerm", "quizResults")
+"""Roots a shared call may use, depending on where it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,167 +54,150 @@ def parse_mapping(text: str, name: str = "mapping.yaml") -> Loaded:
 
 
 def compile_document(document: Document) -> Loaded:
+    """The same from a document. Raises ProblemsFound."""
     source = Source(document)
     if not isinstance(document.data, dict):
         source.problem((), "A mapping file is an object with keys such as `format` and `server`.")
         raise ProblemsFound(source.problems)
-    broken = check_schema(source, SCHEMA)
-    spec = _Compiler(source, document.data, broken).compile()
-    errors = sorted((problem for problem in source.problems if problem.severity == "error"), key=_order)
-    warnings = tuple(sorted((problem for problem in source.problems if problem.severity != "error"), key=_order))
+    data, source.broken = check_schema(source, SCHEMA)
+    spec = _Compiler(source, data).compile()
+    errors, warnings = _sorted(source, "error"), _sorted(source, "warning")
     if errors or spec is None:
-        raise ProblemsFound([*errors, *warnings])
-    return Loaded(mapping=spec, warnings=warnings)
+        raise ProblemsFound(_bounded([*errors, *warnings]))
+    return Loaded(mapping=spec, warnings=tuple(_bounded(warnings)))
 
 
-def _order(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
+def _sorted(source: Source, severity: str) -> list[Problem]:
+    found = (problem for problem in source.problems if problem.severity == severity)
+    return sorted(found, key=lambda problem: (problem.line, problem.column))
+
+
+def _bounded(problems: list[Problem]) -> list[Problem]:
+    if len(problems) <= MAX_PROBLEMS:
+        return problems
+    more = f"There are {len(problems) - MAX_PROBLEMS} more problems."
+    last = replace(problems[MAX_PROBLEMS], line=0, column=0, place="", message=more, fix=None, source=None)
+    return [*problems[:MAX_PROBLEMS], last]
 
 
 class _Compiler:
-    """Compiles one document section by section, going round what the schema has refused."""
+    """Compiles one document section by section; `data` is what the schema has left of it."""
 
-    def __init__(self, source: Source, data: Node, broken: set[Path]) -> None:
-        self.source, self.data, self.broken = source, data, broken
-        settings = _objects(data, "settings")
-        source.secret_settings = frozenset(name for name, node in settings.items() if isinstance(node, dict) and node.get("secret"))
-        self.names = Names(self._everywhere(settings))
-        self.secrets: dict[str, None] = dict.fromkeys(_objects(data, "secrets"))
-        server = _objects(data, "server")
-        soap = _objects(server, "soap")
-        defaults = ServerDefaults(
-            path=path_style(server),
-            soap_action=soap.get("action", ""),
-            soap_encoded=soap.get("encoded", False),
-            json_omit_empty=_objects(server, "json").get("omit_empty", False),
-            form_omit_empty=_objects(server, "form").get("omit_empty", False),
+    def __init__(self, source: Source, data: Node) -> None:
+        self.source, self.data = source, data
+        settings = data.get("settings", {})
+        source.secret_settings = _settings(settings, lambda node: node.get("secret", False))
+        source.template_settings = _settings(settings, lambda node: "student" in node.get("uses", ()))
+        self.names = Names(self._everywhere())
+        secrets = source.names_in("secrets")
+        self.secret = self.names.plus(secrets=secrets)
+        server = data.get("server", {})
+        self.calls = Calls(
+            source=source,
+            requests=Requests(source, server_defaults(server), secrets),
+            shared=data.get("calls", {}),
+            written=source.names_in("calls"),
+            has_login=server.get("auth", {}).get("kind") in ("session", "oauth2")
+            or source.is_broken(("server", "auth")),
         )
-        self.calls = Calls(source, _objects(data, "calls"), defaults, self.secrets)
+        self.operations = self._operations_compiler()
 
-    def _everywhere(self, settings: Node) -> dict[str, Any]:
-        bundles = _objects(self.data, "bundles").get("of", {})
+    def _everywhere(self) -> dict[str, Any]:
+        return {
+            "settings": self.source.names_in("settings"),
+            "bundle": self._bundle_fields(),
+            "probe": self.source.names_in("probe", "facts"),
+        }
+
+    def _bundle_fields(self) -> Mapping[str, None] | None:
+        forms = self.source.at(("bundles", "of"))
+        if not isinstance(forms, dict):
+            return None if self.source.broken else {}
         fields: dict[str, None] = {}
-        for values in bundles.values() if isinstance(bundles, dict) else ():
+        for values in forms.values():
             fields.update(dict.fromkeys(values if isinstance(values, dict) else ()))
-        facts = _objects(_objects(self.data, "probe"), "facts")
-        return {"settings": dict.fromkeys(settings), "bundle": fields, "probe": dict.fromkeys(facts)}
+        return fields
 
-    def sound(self, *path: str) -> bool:
-        """Whether the schema found nothing wrong at or directly below this section."""
-        return path[0] in self.data and not any(bad[: len(path)] == path and len(bad) <= len(path) + 1 for bad in self.broken)
+    def _operations_compiler(self) -> Operations:
+        written = self.source.at(("operations",))
+        record, self.key = record_names(written)
+        return Operations(
+            source=self.source,
+            steps=Steps(self.source, self.calls),
+            names=self.names,
+            record=record,
+            known_student=remembered(written, "student"),
+            known_course=remembered(written, "course"),
+        )
 
     def compile(self) -> MappingSpec | None:
-        server_compiler = ServerCompiler(self.source, self.names, self.secrets)
-        server = server_compiler.server(self.data["server"], self.calls) if self._whole("server") else None
-        settings = server_compiler.settings(self.data["settings"], self.calls) if self._whole("settings") else {}
-        operations, compiler = self._operations()
-        progress = self._progress(compiler)
-        self._check_unused_calls()
-        probe = server_compiler.probe(self.data["probe"], self.calls) if self._whole("probe") else None
-        launch = self._launch(compiler)
-        self._check_unused()
-        self._check_plain_secrets()
-        if server is None or any(problem.severity == "error" for problem in self.source.problems):
+        """Every section, in any state; the whole only when nothing is wrong."""
+        data = self.data
+        settings = Settings(self.source, self.names, self.calls)
+        servers = Servers(self.source, self.calls, self.names, self.secret)
+        chosen = settings.settings(data.get("settings", {}))
+        bundles = settings.bundles(data.get("bundles"))
+        server = servers.server(data.get("server", {}))
+        operations = self._operations(data.get("operations", {}))
+        progress = self._progress(data["progress"]) if "progress" in data else None
+        launch = self._launch(data["launch"]) if "launch" in data else None
+        probe = servers.probe(data["probe"]) if "probe" in data else None
+        used = set(self.calls.used)
+        self._check_shared_calls()
+        self._lint(used)
+        if any(problem.severity == "error" for problem in self.source.problems):
             return None
         return MappingSpec(
-            name=self.data["mapping"],
-            version=str(self.data["version"]),
-            vendor=self.data["vendor"],
+            name=data["mapping"],
+            version=data["version"],
+            vendor=data["vendor"],
             file=str(self.source.document.file),
-            digest=hashlib.sha256(json.dumps(self.data, sort_keys=True).encode()).hexdigest()[:12],
-            settings=settings,
-            secrets=server_compiler.secret_specs(_objects(self.data, "secrets")),
-            bundles=server_compiler.bundles(self.data.get("bundles")),
+            digest=hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12],
+            settings=chosen,
+            secrets=settings.secrets(data.get("secrets", {})),
+            bundles=bundles,
             server=server,
             operations=operations,
             progress=progress,
             launch=launch,
             probe=probe,
-            provisional=tuple(self.data.get("provisional", ())),
+            provisional=tuple(data.get("provisional", ())),
         )
 
-    def _whole(self, section: str) -> bool:
-        return section in self.data and not any(bad[:1] == (section,) for bad in self.broken)
+    def _lint(self, used_calls: set[str]) -> None:
+        lint.check_left_out(self.source)
+        lint.check_unused(self.source, self.data, used_calls)
+        lint.check_keys(self.source)
+        lint.check_plain_secrets(self.source)
+        lint.check_lost_fields(self.source, self.operations.record, self.key)
 
-    def _operations(self) -> tuple[dict[Operation, OperationSpec], Operations]:
-        nodes = _objects(self.data, "operations")
-        record, key = compile_operations.record_names(nodes)
-        compiler = Operations(
-            source=self.source,
-            calls=self.calls,
-            names=self.names,
-            broken=self.broken,
-            record=record,
-            key=key,
-            known_student=compile_operations.remembered(nodes, "student"),
-            known_course=compile_operations.remembered(nodes, "course"),
-        )
-        found: dict[Operation, OperationSpec] = {}
-        for operation in Operation:
-            node = nodes.get(operation)
-            if isinstance(node, dict) and self.sound("operations", operation.value) or (isinstance(node, dict) and not self.broken):
-                found[operation] = compiler.operation(operation, node, ("operations", operation.value))
-        self._warn_lost_fields(found, record, key)
-        return found, compiler
+    def _operations(self, nodes: Node) -> dict[Operation, OperationSpec]:
+        return {
+            operation: self.operations.operation(operation, nodes[operation], ("operations", operation.value))
+            for operation in Operation
+            if operation in nodes
+        }
 
-    def _warn_lost_fields(self, operations: dict[Operation, OperationSpec], record: dict[str, None], key: tuple[str, ...]) -> None:
-        """A field outside `key` is gone with the database; say so where it is used without `??`."""
-        lost = set(record) - set(key)
-        for path, text in _texts(_objects(self.data, "operations"), ("operations",)):
-            for name in lost:
-                if path[1] == "createEnrolment" or not re.search(rf"\benrolment\.{name}\b", text) or self._guarded(path, name):
-                    continue
+    def _progress(self, node: Node) -> ProgressSpec:
+        nodes, path = node.get("read", {}).get("steps"), ("progress", "read", "steps")
+        names = self.operations.roots(Operation.GET_ENROLMENT)
+        steps, _ = self.operations.steps.steps(nodes, path, names)
+        self.operations.check_reading(nodes, path)
+        return ProgressSpec(policy=Policy(**node.get("policy", {})), read=steps)
+
+    def _launch(self, node: Node) -> Launch:
+        path: Path = ("launch",)
+        record = self.operations.record
+        names = self.names.plus(enrolment=None if record is None else {**record, "courseId": None})
+        call, action = node.get("call"), None
+        if call is not None:
+            action = self.operations.steps.action(call, (*path, "call"), names, "launch")
+            names = names.plus(reply=REPLY)
+            if action is not None and action.writes:
                 self.source.problem(
-                    path,
-                    f"`enrolment.{name}` is lost with the database: only {', '.join(key)} can be read back from the id.",
-                    fix="Add a step that looks it up, or `??` with a fallback.",
-                    severity="warning",
+                    (*path, "call"), "A launch only reads.", fix="Add `effect: read`.", key=True
                 )
-
-    def _guarded(self, path: Path, name: str) -> bool:
-        """Whether the text, or the `when` of a step around it, supplies a fallback with `??`."""
-        node: Any = self.data
-        fallback = re.compile(rf"\benrolment\.{name}\s*\?\?")
-        for step in path:
-            if isinstance(node, dict) and fallback.search(str(node.get("when", ""))):
-                return True
-            node = node[step]
-        return bool(fallback.search(str(node)))
-
-    def _progress(self, compiler: Operations) -> ProgressSpec | None:
-        node = _objects(self.data, "progress")
-        if not node or any(bad[:1] == ("progress",) and len(bad) <= 2 for bad in self.broken):
-            return None
-        read = _objects(node, "read")
-        steps, _ = compiler.steps(read.get("steps") or [], ("progress", "read", "steps"), compiler.enrolment_names())
-        if steps:
-            self._check_read(read["steps"][-1], len(read["steps"]) - 1)
-        return ProgressSpec(policy=Policy(**_objects(node, "policy")), read=steps)
-
-    def _check_read(self, step: Node, index: int) -> None:
-        fields = {key.removesuffix("?") for key in step.get("value", {})}
-        path: Path = ("progress", "read", "steps", index)
-        for name in ("completed", "percent"):
-            if name not in fields:
-                self.source.problem(path, f"The last step of `progress.read` must give `{name}`.", fix=f"Add `{name}` to its `value`.")
-
-    def _check_unused_calls(self) -> None:
-        for name, node in self.calls.shared.items():
-            if isinstance(node, dict) and not any(bad[:2] == ("calls", name) for bad in self.broken):
-                # compiled for its problems only: each use compiles it again with the names of that place
-                anything = Names({**self.names.tree, **dict.fromkeys(("args", "steps", "known", "enrolment", "student", "to", "courseId", "searchTerm", "quizResults"))})
-                self.calls.call({key: value for key, value in node.items() if key != "use"}, ("calls", name), anything)
-
-    def _launch(self, compiler: Operations) -> Launch | None:
-        if not self._whole("launch"):
-            return None
-        node, path = self.data["launch"], ("launch",)
-        names = self.names.plus(enrolment={**compiler.record, "courseId": None}, secrets=self.secrets)
-        action = None
-        if "call" in node:
-            action = compiler._action(node["call"], ("launch", "call"), names, "launch")
-            names = names.plus(reply=None)
-        fragment = _objects(node, "fragment")
+        fragment = node.get("fragment", {})
         return Launch(
             url=self.source.template(node["url"], (*path, "url"), names),
             query=self.source.optional_template(node, "query", path, names),
@@ -219,41 +206,13 @@ class _Compiler:
             call=action,
         )
 
-    def _check_unused(self) -> None:
-        everything = " ".join(text for _, text in _texts(self.data))
-        for root, section in (("settings", "settings"), ("secrets", "secrets")):
-            for name in _objects(self.data, section):
-                mentioned = (root, name) in self.source.used or f"{root}.{name}" in everything or _objects(self.data, "bundles").get("by") == name
-                if not mentioned:
-                    self.source.problem((section, name), f"`{root}.{name}` is never used.", fix="Use it, or remove it.", severity="warning", key=True)
-
-    def _check_plain_secrets(self) -> None:
-        for path, text in _texts(self.data):
-            if looks_secret(text):
-                self.source.problem(path, "This looks like a secret. Secrets never stand in a mapping file.", fix="Name it under `secrets:` and write `${secrets.NAME}`.", severity="warning")
+    def _check_shared_calls(self) -> None:
+        """Compile for their problems the calls that nothing uses; uses know the names of their places."""
+        names = Names({**self.names.tree, **dict.fromkeys(_ANYTHING)})
+        for name, node in self.calls.shared.items():
+            if name not in self.calls.used:
+                self.calls.assemble(Origin(node, ("calls", name)), names)
 
 
-def looks_secret(text: str) -> bool:
-    """Whether a text has the length and randomness of a key (no spaces, three kinds of characters)."""
-    if len(text) < 24 or not re.fullmatch(r"[A-Za-z0-9+/=_-]+", text):
-        return False
-    kinds = sum(bool(re.search(kind, text)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    counts = Counter(text)
-    entropy = -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values())
-    return kinds == 3 and entropy > 3.8
-
-
-def _objects(node: Any, key: str) -> Node:
-    value = node.get(key) if isinstance(node, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _texts(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _texts(value, (*path, key))
-    elif isinstance(node, list):
-        for at, value in enumerate(node):
-            yield from _texts(value, (*path, at))
-    elif isinstance(node, str):
-        yield path, node
+def _settings(nodes: Node, test: Callable[[Node], bool]) -> frozenset[str]:
+    return frozenset(name for name, node in nodes.items() if test(node))

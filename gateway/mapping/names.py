@@ -136,14 +136,15 @@ def _message(parts: tuple[str, ...], depth: int, level: Tree, names: Names) -> t
 
 
 def _needs_student(path: Path, names: Names, needing: frozenset[str]) -> Iterator[Complaint]:
-    if path.parts[0] == "settings" and len(path.parts) > 1 and path.parts[1] in needing:
-        if "student" not in names.tree:
-            yield Complaint(
-                message=f"`{'.'.join(path.parts[:2])}` is filled in for a student, and there is none here.",
-                fix="Keep what is needed in `record`, and read it as `enrolment.…`.",
-                offset=path.offset,
-                width=path.width,
-            )
+    if "student" in names.tree or path.parts[0] != "settings" or path.parts[1:2] == ():
+        return
+    if path.parts[1] in needing:
+        yield Complaint(
+            message=f"`{'.'.join(path.parts[:2])}` is filled in for a student, and there is none here.",
+            fix="Keep what is needed in `record`, and read it as `enrolment.…`.",
+            offset=path.offset,
+            width=path.width,
+        )
 
 
 def _random(expression: Expression, names: Names) -> Iterator[Complaint]:

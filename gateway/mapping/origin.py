@@ -23,7 +23,7 @@ class Origin:
         return self.node[key] if key in self.node else self.shared[key]
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        return self.node.get(key, self.shared.get(key, default))
 
     def path(self, key: str) -> Path:
         return (*(self.at if key in self.node or key not in self.shared else self.shared_at), key)

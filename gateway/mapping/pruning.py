@@ -5,7 +5,8 @@ The rest keeps its places, so that it can be compiled, and complained of, in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jsonschema
@@ -15,7 +16,7 @@ from gateway.mapping.templates import Path
 
 Item = TypeVar("Item")
 
-KEPT: frozenset[Path] = frozenset({(), ("operations",), ("server",)})
+KEPT: frozenset[Path] = frozenset({(), ("server",)})
 """Objects that are compiled whatever is missing in them."""
 
 
@@ -36,19 +37,57 @@ def placed(items: list[Item] | None) -> Iterator[tuple[int, Item]]:
     yield from zip(items.places if isinstance(items, Rest) else range(len(items)), items, strict=True)
 
 
-def leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """The errors behind an error of a combining keyword such as `allOf`."""
-    if not error.context:
-        yield error
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One thing the schema refuses: `given` broke `rule: wanted` of `schema`.
+
+    `is_name`: it is about a key that the author chose, and `given` is the key.
+    """
+
+    path: Path
+    rule: str
+    wanted: Any
+    given: Any
+    schema: Mapping[str, Any]
+    is_name: bool
+
+    def unknown_keys(self) -> list[str]:
+        """For `additionalProperties`: the keys the schema does not know."""
+        return [key for key in self.given if key not in self.schema.get("properties", {})]
+
+    def missing_keys(self) -> list[str]:
+        """For `required`: the keys that are not there."""
+        return [key for key in self.wanted if key not in self.given]
+
+
+def refusals(data: Any, validator: jsonschema.Draft202012Validator) -> Iterator[Refusal]:
+    """Everything the schema refuses."""
+    for error in validator.iter_errors(data):
+        yield from _refusals(error)
+
+
+def _refusals(error: ValidationError) -> Iterator[Refusal]:
+    """One refusal, or those behind a combining keyword such as `allOf`."""
     for child in error.context or ():
-        yield from leaves(child)
+        yield from _refusals(child)
+    if not error.context:
+        schema: Any = error.schema
+        path: Any = error.absolute_path
+        yield Refusal(
+            path=tuple(path),
+            rule=str(error.validator),
+            wanted=error.validator_value,
+            given=error.instance,
+            schema=schema,
+            is_name="propertyNames" in error.absolute_schema_path,
+        )
 
 
 def prune(data: Any, validator: jsonschema.Draft202012Validator) -> tuple[Any, set[Path]]:
     """A copy that the schema accepts, but for keys missing in `KEPT`; and the places taken out."""
     rest, broken = _copy(data), set[Path]()
     while True:
-        doomed = {path for error in validator.iter_errors(rest) for path in _doomed(error)}
+        doomed = {path for refusal in refusals(rest, validator) for path in _doomed(refusal)}
         if not doomed - {()}:
             return rest, broken
         for path in sorted(doomed - {()}, key=_last_first):
@@ -56,25 +95,13 @@ def prune(data: Any, validator: jsonschema.Draft202012Validator) -> tuple[Any, s
             _remove(rest, path)
 
 
-def _doomed(error: ValidationError) -> Iterator[Path]:
-    for leaf in leaves(error):
-        path: Path = tuple(leaf.absolute_path)
-        if leaf.validator == "additionalProperties":
-            yield from ((*path, key) for key in unknown_keys(leaf))
-        elif is_name(leaf):
-            yield (*path, leaf.instance)
-        elif leaf.validator != "required" or path not in KEPT:
-            yield path
-
-
-def is_name(error: ValidationError) -> bool:
-    """Whether the error is about a key that the author chose."""
-    return "propertyNames" in error.absolute_schema_path
-
-
-def unknown_keys(error: ValidationError) -> list[str]:
-    known = error.schema.get("properties", {})
-    return [key for key in error.instance if key not in known]
+def _doomed(refusal: Refusal) -> Iterator[Path]:
+    if refusal.rule == "additionalProperties":
+        yield from ((*refusal.path, key) for key in refusal.unknown_keys())
+    elif refusal.is_name:
+        yield (*refusal.path, refusal.given)
+    elif refusal.rule != "required" or refusal.path not in KEPT:
+        yield refusal.path
 
 
 def _last_first(path: Path) -> tuple[int, list[int]]:
@@ -100,4 +127,7 @@ def _remove(rest: Any, path: Path) -> None:
     *around, last = path
     for part in around:
         rest = rest[part]
-    rest.drop(last) if isinstance(rest, Rest) else rest.pop(last)
+    if isinstance(last, int):
+        rest.drop(last)
+    else:
+        del rest[last]

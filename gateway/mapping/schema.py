@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 
-from gateway.mapping.pruning import leaves, prune
+from gateway.mapping.pruning import prune, refusals
 from gateway.mapping.schema_messages import note
 from gateway.mapping.source import Source
 from gateway.mapping.templates import Path
@@ -37,7 +37,7 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 def check_schema(source: Source, name: str) -> tuple[Any, set[Path]]:
     """Note every schema problem; gives what can still be compiled, and the places that were taken out."""
     validator, data = _validator(name), source.document.data
-    refused = [leaf for error in validator.iter_errors(data) for leaf in leaves(error)]
-    for error in refused:
-        note(source, error)
+    refused = list(refusals(data, validator))
+    for refusal in refused:
+        note(source, refusal)
     return prune(data, validator) if refused else (data, set())

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from jsonschema.exceptions import ValidationError
-
 from gateway.mapping.expressions import nearest
-from gateway.mapping.pruning import is_name, unknown_keys
+from gateway.mapping.pruning import Refusal
 from gateway.mapping.source import Source
 from gateway.mapping.templates import Path
 
 MAX_LISTED = 30
+MAX_SHOWN = 300
 _EXPRESSION = ["string", "boolean", "number"]
 _KINDS = {
     "string": "text",
@@ -35,71 +34,79 @@ _FORMS = {
     "^[a-zA-Z][A-Za-z0-9]*$": "A name has letters and digits, and begins with a letter.",
     "^[a-z][A-Za-z0-9]*$": "A step's id has letters and digits, and begins with a lower-case letter.",
 }
+_LIMITS = {
+    "minimum": "This must be {} or more.",
+    "maximum": "This must be {} or less.",
+    "minItems": "This list is empty.",
+    "minLength": "This text is empty.",
+    "minProperties": "Nothing stands here.",
+    "maxItems": "This list may have {} items at most.",
+    "maxProperties": "Only {} of the keys may stand here.",
+}
 
 
-def note(source: Source, error: ValidationError) -> None:
+def note(source: Source, refusal: Refusal) -> None:
     """Add the problem to the source."""
-    path: Path = tuple(error.absolute_path)
-    match error.validator:
+    path = refusal.path
+    match refusal.rule:
         case "additionalProperties":
-            _unknown_keys(source, path, error)
+            _unknown_keys(source, refusal)
         case "required":
-            _missing(source, path, error)
+            _missing(source, refusal)
         case "type":
-            _wrong_kind(source, path, error)
+            _wrong_kind(source, refusal)
         case "enum":
-            _wrong_word(source, path, error)
+            _wrong_word(source, refusal)
         case "const":
-            wanted = _shown(error.validator_value)
+            wanted = _shown(refusal.wanted)
             source.problem(path, f"This must be {wanted}.", fix=f"Write {wanted}.")
+        case "pattern" if refusal.is_name:
+            name = (*path, str(refusal.given))
+            source.problem(name, _FORMS[refusal.wanted], fix="Choose another name.", key=True)
         case "pattern":
-            _wrong_form(source, path, error)
-        case _:
-            source.problem(path, _LIMITS.get(str(error.validator), _limit)(error), fix=_example(error))
+            source.problem(path, _FORMS[refusal.wanted], fix=_example(refusal))
+        case rule:
+            source.problem(path, _LIMITS[rule].format(refusal.wanted), fix=_example(refusal))
 
 
-def _unknown_keys(source: Source, path: Path, error: ValidationError) -> None:
-    known = error.schema.get("properties", {})
-    for key in unknown_keys(error):
+def _unknown_keys(source: Source, refusal: Refusal) -> None:
+    known = refusal.schema.get("properties", {})
+    for key in refusal.unknown_keys():
         near = nearest(key, known)
         fix = f"Write `{near}`." if near else f"Known here: {_listed(known)}."
-        source.problem((*path, key), f"`{key}` is not a keyword here.", fix=fix, key=True)
+        source.problem((*refusal.path, key), f"`{key}` is not a keyword here.", fix=fix, key=True)
 
 
-def _missing(source: Source, path: Path, error: ValidationError) -> None:
+def _missing(source: Source, refusal: Refusal) -> None:
+    path, kind = refusal.path, refusal.given.get("kind")
     named = bool(path) and isinstance(path[-1], str)
-    because = f" of kind `{error.instance['kind']}`" if isinstance(error.instance.get("kind"), str) else ""
-    for key in error.validator_value:
-        # the library reports each missing key by itself; its message begins with the key
-        if error.message.startswith(repr(key)):
-            where = f"`{path[-1]}`{because} needs" if named else "This needs"
-            source.problem(path, f"{where} `{key}`.", fix=f"Add `{key}:`.", key=named)
+    because = f" of kind `{kind}`" if isinstance(kind, str) else ""
+    for key in refusal.missing_keys():
+        where = f"`{path[-1]}`{because} needs" if named else "This needs"
+        source.problem(path, f"{where} `{key}`.", fix=f"Add `{key}:`.", key=named)
 
 
-def _wrong_kind(source: Source, path: Path, error: ValidationError) -> None:
-    wanted, given = error.validator_value, error.instance
+def _wrong_kind(source: Source, refusal: Refusal) -> None:
+    path, wanted, given = refusal.path, refusal.wanted, refusal.given
     if wanted == _EXPRESSION and isinstance(given, list | dict):
         _unquoted(source, path)
         return
     if given is None:
-        source.problem(path, "Nothing stands here.", fix=_example(error) or "Remove the line.", key=bool(path))
+        source.problem(path, "Nothing stands here.", fix=_example(refusal) or "Remove the line.", key=True)
         return
     kinds = [wanted] if isinstance(wanted, str) else wanted
-    words = " or ".join(_KINDS[kind] for kind in kinds)
-    fix = _example(error)
-    if kinds == ["string"] and not isinstance(given, list | dict):
+    fix = _example(refusal)
+    if kinds == ["string"] and not isinstance(given, list | dict) and "pattern" not in refusal.schema:
         fix = f'Put it in double quotes: "{source.document.text_of(path)}".'
-    source.problem(path, f"This must be {words}.", fix=fix)
+    source.problem(path, f"This must be {' or '.join(_KINDS[kind] for kind in kinds)}.", fix=fix)
 
 
 def _unquoted(source: Source, path: Path) -> None:
     """YAML took the bracket that begins an expression: print the line as it should be."""
     mark = source.document.place(path)
-    line = source.document.source_line(mark.line)
-    start = mark.column - 1
-    end = _closing(line, start)
-    first = line[start : start + 1]
-    if end is None or first not in "[{":
+    line, start = source.document.source_line(mark.line), mark.column - 1
+    end, first = _closing(line, start), line[start : start + 1]
+    if end is None or first not in ("[", "{") or len(line) > MAX_SHOWN:
         source.problem(path, "This must be an expression.", fix="Put the expression in double quotes.")
         return
     quoted = '"' + line[start:end].replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -121,45 +128,22 @@ def _closing(line: str, start: int) -> int | None:
     return None
 
 
-def _wrong_word(source: Source, path: Path, error: ValidationError) -> None:
-    words = error.validator_value
-    near = nearest(str(error.instance), [str(word) for word in words])
-    fix = f"Write `{near}`." if near else f"One of: {_listed(map(str, words))}."
-    given = "This" if isinstance(error.instance, list | dict) else _shown(error.instance)
-    source.problem(path, f"{given} cannot stand here.", fix=fix)
-
-
-def _wrong_form(source: Source, path: Path, error: ValidationError) -> None:
-    message = _FORMS[error.validator_value]
-    if is_name(error):
-        source.problem((*path, error.instance), message, fix="Choose another name.", key=True)
-    else:
-        source.problem(path, message, fix=_example(error))
-
-
-_LIMITS = {
-    "minimum": lambda error: f"This must be {error.validator_value} or more.",
-    "maximum": lambda error: f"This must be {error.validator_value} or less.",
-    "minItems": lambda error: "This list is empty.",
-    "minLength": lambda error: "This text is empty.",
-    "minProperties": lambda error: "Nothing stands here.",
-    "maxItems": lambda error: f"This list may have {error.validator_value} items.",
-    "maxProperties": lambda error: f"Only one of {_listed(error.instance)} may stand here.",
-}
-
-
-def _limit(error: ValidationError) -> str:
-    return f"{error.schema.get('title', 'This')}: {error.message[:200]}"
+def _wrong_word(source: Source, refusal: Refusal) -> None:
+    given, words = refusal.given, [str(word) for word in refusal.wanted]
+    near = nearest(str(given)[:100], words)
+    fix = f"Write `{near}`." if near else f"One of: {_listed(words)}."
+    shown = "This" if isinstance(given, list | dict) else _shown(given)
+    source.problem(refusal.path, f"{shown} cannot stand here.", fix=fix)
 
 
 def _shown(value: Any) -> str:
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    return f"`{value[:100] if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(list(words)[:MAX_LISTED])
 
 
-def _example(error: ValidationError) -> str | None:
-    examples = error.schema.get("examples")
+def _example(refusal: Refusal) -> str | None:
+    examples = refusal.schema.get("examples")
     return f"For example: {json.dumps(examples[0], ensure_ascii=False)}" if examples else None

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.errors import ExpressionError, Problem, ProblemsFound
+from gateway.errors import Problem, ProblemsFound
 from gateway.mapping.expressions import Runtime, nearest
 from gateway.mapping.names import PERSON, Names
 from gateway.mapping.setting_values import Wrong, check_scalar, wrong_kind
 from gateway.mapping.source import Source
 from gateway.mapping.spec import MappingSpec, Setting
 from gateway.mapping.templates import Context, Path, Template, learn
-from gateway.secret import has_source
+from gateway.secret import has_source, hide
 from gateway.yamlfile import parse_yaml
 
 ONLY_SECRETS = (
@@ -69,7 +69,7 @@ def resolve_settings(mapping: MappingSpec, source: Source, path: Path) -> Tenant
 
     With problems of severity error the result is incomplete and must not be used.
     """
-    given = _at(source.document.data, path)
+    given = source.at(path)
     if given is not None and not isinstance(given, dict):
         source.problem(path, "Settings are names with values, one a line.", fix=_first_line(mapping))
         given = {}
@@ -78,7 +78,10 @@ def resolve_settings(mapping: MappingSpec, source: Source, path: Path) -> Tenant
     resolver = _Resolver(mapping, source, path, given, secret)
     resolver.note_unknown()
     resolver.note_missing()
-    return resolver.settings()
+    settings = resolver.settings()
+    hidden = settings.sensitive(given)
+    source.problems[:] = [hide(problem, hidden) for problem in source.problems]
+    return settings
 
 
 def parse_settings(mapping: MappingSpec, text: str, *, name: str = "settings") -> TenantSettings:
@@ -97,12 +100,13 @@ def check_value(setting: Setting, source: Source, path: Path, names: Names) -> A
     """
     mine = replace(source, problems=[])
     try:
-        _refuse_placeholder(setting, _at(source.document.data, path))
+        _refuse_placeholder(setting, source.at(path))
         return _checked(setting, mine, path, names)
     except Wrong as wrong:
         return mine.problem(path, wrong.message, fix=wrong.fix or _example(setting))
     finally:
-        source.problems.extend(map(_sourceless, mine.problems) if setting.secret else mine.problems)
+        hidden = {source.document.text_of(path) or ""} if setting.secret else set()
+        source.problems.extend(hide(problem, hidden) for problem in mine.problems)
 
 
 def _refuse_placeholder(setting: Setting, value: Any) -> None:
@@ -154,8 +158,13 @@ class _Resolver:
         )
 
     def note_missing(self) -> None:
+        # a misspelt name is one mistake, not also a missing one
+        meant = {
+            nearest(name, self.mapping.settings) for name in self.given.keys() - self.mapping.settings.keys()
+        }
         for setting in self.mapping.settings.values():
-            if setting.required and setting.default is None and setting.name not in self.given:
+            given = setting.name in self.given or setting.name in meant
+            if setting.required and setting.default is None and not given:
                 why = f": {setting.help}" if setting.help else ""
                 self.source.problem(
                     self.path,
@@ -208,18 +217,13 @@ def _default_source(mapping: MappingSpec, setting: Setting, secret: frozenset[st
     return Source(document, secret_settings=secret), path
 
 
-def _sourceless(problem: Problem) -> Problem:
-    """Without the line of the file: it holds the secret value."""
-    return replace(problem, source=None)
-
-
 def _placeless(problem: Problem) -> Problem:
     """A default's problem: of the mapping file, whose lines are not at hand any more."""
     return replace(problem, line=0, column=0, source=None)
 
 
 def _checked(setting: Setting, source: Source, path: Path, names: Names) -> Any:
-    value = _at(source.document.data, path)
+    value = source.at(path)
     match setting.type:
         case "map":
             return _map(setting, value, source, path)
@@ -246,7 +250,7 @@ def _list(setting: Setting, value: Any, source: Source, path: Path) -> list[dict
 
 def _item(setting: Setting, source: Source, path: Path) -> dict[str, Any]:
     """One object of a list. A field declared as `name?` may be left out; then it is null."""
-    value = _at(source.document.data, path)
+    value = source.at(path)
     fields = {name.removesuffix("?"): kind for name, kind in setting.item.items()}
     if not isinstance(value, dict):
         source.problem(path, f"This must be an object with {', '.join(fields)}.", fix=_example(setting))
@@ -274,11 +278,8 @@ def _part(setting: Setting, source: Source, path: Path) -> Any:
 def _template(setting: Setting, source: Source, path: Path, names: Names) -> Template:
     text = source.document.text_of(path)
     if text is None:
-        raise wrong_kind("text", _at(source.document.data, path))
-    try:
-        template = source.template(text, path, names)
-    except ExpressionError as error:  # a `${` that is never closed
-        raise Wrong(error.message, error.fix) from error
+        raise wrong_kind("text", source.at(path))
+    template = source.template(text, path, names)
     if template.constant:
         check_scalar(replace(setting, type="text"), text, text)
     return template
@@ -286,15 +287,6 @@ def _template(setting: Setting, source: Source, path: Path, names: Names) -> Tem
 
 def _uses_student(template: Template) -> bool:
     return any("student" in expression.roots or expression.whole_scope for expression in template.expressions)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
 
 
 def _example(setting: Setting) -> str | None:

@@ -17,6 +17,8 @@ from gateway.mapping.names import Names
 from gateway.mapping.templates import Path, Template, compile_template
 from gateway.yamlfile import Document
 
+ITEM_KEYS = ("keep", "pick")
+"""Where bare names are fields of a list's item."""
 NOTHING = compile_expression("null")
 
 
@@ -46,27 +48,58 @@ class Source:
         offset: int | None = None,
         width: int = 1,
         key: bool = False,
+        show: bool = True,
     ) -> None:
         """Note one problem, once: at one character of the scalar at `path`, at its key, or at the value.
 
-        A whole object or list is shown without its first line, which would say nothing.
+        A whole object or list is shown without its first line, which would say nothing; and no line is shown
+        with `show` off, because a secret may stand in it.
         """
         found = self.document.problem(
             path, message, fix=fix, key=key, offset=offset, width=width, severity=severity
         )
-        if offset is None and not key and self.document.node(path).text is None:
+        whole = offset is None and not key and self.document.node(path).text is None
+        if whole or not show:
             found = replace(found, source=None)
         where = (found.line, found.column, message)
         if where not in self._seen:
             self._seen.add(where)
             self.problems.append(found)
 
-    def warning(self, path: Path, message: str, *, fix: str | None = None, key: bool = False) -> None:
-        self.problem(path, message, fix=fix, key=key, severity="warning")
+    def warning(
+        self, path: Path, message: str, *, fix: str | None = None, key: bool = False, show: bool = True
+    ) -> None:
+        self.problem(path, message, fix=fix, key=key, show=show, severity="warning")
 
     def is_broken(self, path: Path) -> bool:
         """Whether the schema has refused what stands here, or something around it."""
         return any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
+
+    def at(self, path: Path) -> Any:
+        """What the author wrote at this path, None if nothing."""
+        value = self.document.data
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def names_in(self, *path: str) -> dict[str, None] | None:
+        """The names a section gives: none when it is missing, None (anything) when it cannot be told."""
+        written = self.at(path)
+        if isinstance(written, dict):
+            return dict.fromkeys(written)
+        return None if self.is_broken(path) else {}
+
+    def mentions(self, around: Path, root: str) -> bool:
+        """Whether an expression compiled below `around` uses the root."""
+        return any(
+            root in expression.roots
+            for path, expressions in self.compiled.items()
+            if path[: len(around)] == around and path[-1] not in ITEM_KEYS
+            for expression in expressions
+        )
 
     def dotted(self, path: Path) -> str:
         """A path as messages write it, with the ids of steps: `operations.createEnrolment.steps.user`."""
@@ -135,9 +168,7 @@ class Source:
     ) -> Expression | None:
         return self.expression(node[key], (*path, key), names, item=item) if key in node else None
 
-    def optional_template(
-        self, node: dict[str, Any], key: str, path: Path, names: Names
-    ) -> Template | None:
+    def optional_template(self, node: dict[str, Any], key: str, path: Path, names: Names) -> Template | None:
         return self.template(node[key], (*path, key), names) if key in node else None
 
     def label(self, expression: Expression) -> str | None:
@@ -159,7 +190,8 @@ def item_names(value: Any, steps: Path) -> list[str]:
     node = value
     for step in steps:
         if isinstance(node, dict) and step == "$give" and "$each" in node:
-            found.append(str(node.get("$as", "item")))
+            name = node.get("$as")
+            found.append(name if isinstance(name, str) else "item")
         try:
             node = node[step]
         except (KeyError, IndexError, TypeError):

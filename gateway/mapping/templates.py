@@ -18,7 +18,7 @@ from gateway.mapping.values import kind_of
 
 Path = tuple[str | int, ...]
 Compile = Callable[[str, Path, int], Expression]
-"""Expression text, the path of the node it stands in, and its offset there -> compiled (errors are the caller's)."""
+"""Expression text, path of its node, offset there -> compiled; what is wrong with it is the caller's."""
 Refused = Callable[[Path, ExpressionError], None]
 """Told of what cannot be compiled, and where."""
 Label = Callable[[Expression], str | None]
@@ -186,7 +186,9 @@ class _Builder:
             return self._setting_key(name, where)
         if name.startswith("$$"):
             return name[1:] if self.literal_keys else name
-        if name.startswith("$") and not self._structural(name):
+        if name in LIST_KEYS:
+            self._refuse(where, f"`{name}` stands only beside `$each`.", f"Add `$each`, or write `${name}`.")
+        elif name.startswith("$") and not self._structural(name):
             self._refuse(where, f"`{name}` means nothing here.", f"A key of that name is written `${name}`.")
         return name
 

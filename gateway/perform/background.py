@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,7 @@ from gateway.contract import Done, Operation
 from gateway.engine import operations, steps
 from gateway.errors import GatewayError, OutcomeUnknown, StoreError
 from gateway.mapping.spec import Step
-from gateway.perform import writes
+from gateway.perform import sentences, writes
 from gateway.perform.runs import LEASE_S, Runs, Work
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, manual, tasks
@@ -37,7 +38,7 @@ TOLD_AFTER_S = 86_400.0
 
 @dataclass(slots=True)
 class Background:
-    """The worker of one process. `kick` makes it look at once; `round` does one look and is what tests call."""
+    """The worker of one process. `kick` makes it look at once; `round` does one look (tests call it)."""
 
     database: Database
     tenants: Mapping[str, Tenant]
@@ -146,7 +147,8 @@ class Background:
         deadline = Deadline(TASK_S)
         work = await writes.ending(tenant, stored, deadline, Trace())
         if isinstance(work, Work):
-            await self.runs.perform(work, deadline, reference=f"end-{task.id}")
+            # a new name for each try: the run of the last one still stands in the store
+            await self.runs.perform(work, deadline, reference=f"end-{uuid4()}")
 
     async def _step(self, tenant: Tenant, task: tasks.Task) -> None:
         """Take one step back (`undo`), or do an optional one again (`retry_step`)."""
@@ -190,7 +192,7 @@ class Background:
 
         def listed(conn: Connection) -> None:
             for run in found:
-                sentence = f"Enrolled at the LMS, RTOPilot not told: enrolment {run.enrolment_id}, student {run.student_id}. Repeat the action in RTOPilot, or end it in the LMS."
+                sentence = sentences.not_told(run.enrolment_id, run.student_id)
                 manual.add(
                     conn,
                     tenant=run.tenant,

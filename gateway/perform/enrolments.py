@@ -1,4 +1,4 @@
-"""Finding the enrolment an id of RTOPilot is about: in the store, or, after a lost database, at the vendor."""
+"""The enrolment an id of RTOPilot is about: in the store, or, after a lost database, at the vendor."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ def canonical_key(parts: tuple[str, ...]) -> str:
 
 
 def create_form(tenant: Tenant) -> OperationSpec:
-    """The form of createEnrolment that says what a record and its key are."""
-    frame = tenant.frame(Operation.CREATE_ENROLMENT)
-    return operations.form_of(frame, tenant.mapping.operations[Operation.CREATE_ENROLMENT])
+    """The form of createEnrolment that says what a record and its key are; settings choose it, once."""
+    if tenant.create_form is None:
+        frame = tenant.frame(Operation.CREATE_ENROLMENT)
+        tenant.create_form = operations.form_of(frame, tenant.mapping.operations[Operation.CREATE_ENROLMENT])
+    return tenant.create_form
 
 
 async def find(tenant: Tenant, enrolment_id: str, deadline: Deadline, trace: Trace) -> Found:

@@ -48,7 +48,14 @@ class StoreJournal:
         if commit.effect == "write" and (commit.value is not None or commit.outcome in ("ok", "already")):
             self._pending.append(
                 lambda conn: steps.step_done(
-                    conn, self._run_id, self._owner, seq, commit.step, commit.value, commit.warnings
+                    conn,
+                    self._run_id,
+                    self._owner,
+                    seq,
+                    commit.step,
+                    commit.value,
+                    commit.warnings,
+                    fenced=True,
                 )
             )
         now = self._database.clock.now()
@@ -68,19 +75,27 @@ class StoreJournal:
         if leaving is not None and leaving.journal is not None:
             changes.append(self._started(leaving.journal))
         if changes:
-            await self._database.write(lambda conn: apply(conn, changes))
+            await self._database.write(lambda conn: self._apply_fenced(conn, changes))
+
+    def _apply_fenced(self, conn: Connection, changes: Sequence[Change]) -> None:
+        steps.require_ours(conn, self._run_id, self._owner)
+        apply(conn, changes)
 
     def _started(self, name: str) -> Change:
         seq, again, now = self._seq[name.partition("/")[0]], name in self._left, self._database.clock.now()
         self._left.add(name)
         self.wrote = True
-        return lambda conn: steps.step_started(conn, self._run_id, self._owner, seq, name, now, again=again)
+        return lambda conn: steps.step_started(
+            conn, self._run_id, self._owner, seq, name, now, again=again, fenced=True
+        )
 
     async def not_sent(self, call: Call) -> None:
         """The write certainly did not happen; noted with whatever is committed next."""
         assert call.journal is not None
         seq = self._seq[call.journal.partition("/")[0]]
-        self._pending.append(lambda conn: steps.step_not_sent(conn, self._run_id, self._owner, seq))
+        self._pending.append(
+            lambda conn: steps.step_not_sent(conn, self._run_id, self._owner, seq, fenced=True)
+        )
 
     def taken(self) -> list[Change]:
         """What has not been stored yet, handed over to the caller's own commit."""
@@ -89,6 +104,7 @@ class StoreJournal:
 
 
 def apply(conn: Connection, changes: Sequence[Change]) -> None:
+    """What a journal has gathered; the caller's transaction is fenced by what it does to the run itself."""
     for change in changes:
         change(conn)
 
@@ -100,7 +116,8 @@ def _name(doubt: Doubt) -> str:
 def resume(stored: Sequence[steps.Step], *, settle_only: bool) -> Resume:
     """Where a run of which the store has these steps starts from."""
     finished = {
-        step.name: StepResult(value=step.value, warnings=tuple(step.warnings))
+        # a step of branches was started under `step/branch`, and keeps that name when it is done
+        step.name.partition("/")[0]: StepResult(value=step.value, warnings=tuple(step.warnings))
         for step in stored
         if step.state == "done"
     }

@@ -54,10 +54,13 @@ class Perform:
             result = await self._within(at_work, operation, inputs, trace, reference)
         except GatewayError as error:
             self._keep(at_work, operation, reference, trace)
-            log.warning(
-                "tenant %s: %s failed: %s (%s) reference %s, %d vendor calls, %.0f ms",
-                tenant, operation, error.code, error.detail or "-", reference, len(trace.exchanges), _ms(started),
-            )  # fmt: skip
+            self._note_failure(
+                at_work,
+                operation,
+                reference,
+                error,
+                f"{len(trace.exchanges)} vendor calls, {_ms(started):.0f} ms",
+            )
             raise
         log.info("tenant %s: %s ok, reference %s, %.0f ms", tenant, operation, reference, _ms(started))
         return result
@@ -78,6 +81,14 @@ class Perform:
             return work
         work.after = self.background.kick
         return Done(id=await self.runs.perform(work, deadline, reference=reference))
+
+    def _note_failure(
+        self, tenant: Tenant, operation: Operation, reference: str, error: GatewayError, work: str
+    ) -> None:
+        said = f"{error.code} ({error.detail})" if error.detail else error.code
+        log.warning(
+            "tenant %s: %s failed: %s, reference %s, %s", tenant.name, operation, said, reference, work
+        )
 
     def _keep(self, tenant: Tenant, operation: Operation, reference: str, trace: Trace) -> None:
         for shown in trace.shown():

@@ -30,6 +30,7 @@ from gateway.errors import GatewayError, InternalError, OutcomeUnknown, StoreErr
 from gateway.mapping.spec import OperationSpec, Step
 from gateway.mapping.templates import as_text
 from gateway.perform import journal as journals
+from gateway.perform import sentences
 from gateway.perform.journal import StoreJournal
 from gateway.perform.tenant import Tenant
 from gateway.store import leases, manual, runs, steps, tasks, traces
@@ -47,6 +48,7 @@ LEASE_S = 90.0
 LOOKS_S = (1.0, 2.0, 4.0, 8.0)
 POLL_S = 0.25
 LATER_S = 30.0
+BUSY = "Another action for this student is still going on. Please try again in a minute."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +71,20 @@ class Work:
     course: str | None = None
     while_active: bool = False
     after: Callable[[], None] | None = None
+    held: list[str] = field(default_factory=list)
+
+    def serialised(self) -> list[str]:
+        """The texts of `serialise`, of which only one run at a time may hold each."""
+        context = self.frame.context()
+        return sorted(as_text(template.render(context)) for template in self.form.serialise)
+
+    def release(self, conn: Connection, owner: str) -> None:
+        """Let go of the texts this work holds; they would expire by themselves."""
+        for text in self.held:
+            leases.release(conn, self.tenant.name, text, self.holder(owner))
+
+    def holder(self, owner: str) -> str:
+        return f"{owner}/{self.fingerprint}"
 
 
 def fingerprint(tenant: str, operation: Operation, *parts: str) -> str:
@@ -93,8 +109,10 @@ class Runs:
         Raises OutcomeUnknown when the answer deadline passes first, or the outcome cannot be known yet.
         """
         tenant, now = work.tenant, work.tenant.database.clock.now()
-        begun = await tenant.database.write(
-            lambda conn: runs.begin(
+        texts = work.serialised()
+
+        def begin(conn: Connection) -> runs.Begun:
+            begun = runs.begin(
                 conn,
                 tenant=tenant.name,
                 operation=work.operation,
@@ -109,7 +127,11 @@ class Runs:
                 student_id=work.student,
                 run_id=reference,
             )
-        )
+            if begun.kind in ("new", "in_doubt"):
+                work.held = [text for text in texts if self._hold(conn, work, text, now)]
+            return begun
+
+        begun = await tenant.database.write(begin)
         run = begun.run
         if run.id != reference:
             log.info(
@@ -183,12 +205,11 @@ class Runs:
         resume = await self._resume(work, run, settle_only) if resumed else Resume()
         if settle_only and not resume.finished and resume.doubt is None:
             return await self._nothing_left(work, run)
-        held: list[str] = []
         try:
-            held = await self._serialised(work, deadline)
+            await self._serialised(work, deadline)
             return await self._until_known(work, run, resume, deadline, trace)
         finally:
-            await self._release(work, held)
+            await self._release(work)
 
     async def _resume(self, work: Work, run: runs.Run, settle_only: bool) -> Resume:
         stored = await work.tenant.database.read(lambda conn: steps.steps_of(conn, run.id))
@@ -202,39 +223,31 @@ class Runs:
         await self._fail(work, run, error, None, None)
         raise error
 
-    async def _serialised(self, work: Work, deadline: Deadline) -> list[str]:
-        """Hold the texts of `serialise` for this tenant, across gateways."""
+    def _hold(self, conn: Connection, work: Work, text: str, now: float) -> bool:
+        return leases.acquire(conn, work.tenant.name, text, work.holder(self.owner), now, LEASE_S)
+
+    async def _hold_now(self, work: Work, text: str) -> bool:
         database = work.tenant.database
-        context = work.frame.context()
-        texts = sorted(as_text(template.render(context)) for template in work.form.serialise)
-        held: list[str] = []
-        holder = f"{self.owner}/{work.fingerprint}"
-        for text in texts:
-            while not await database.write(
-                lambda conn, text=text: leases.acquire(
-                    conn, work.tenant.name, text, holder, database.clock.now(), LEASE_S
-                )  # type: ignore[misc]
-            ):
-                if deadline.remaining() <= 0:
-                    raise OutcomeUnknown(
-                        "Another action for this student is still going on. Please try again in a minute.",
-                        code="busy",
-                    )
-                await work.tenant.vendor.pause(POLL_S)
-            held.append(text)
-        return held
+        now = database.clock.now()
+        return await database.write(lambda conn: self._hold(conn, work, text, now))
 
-    async def _release(self, work: Work, held: list[str]) -> None:
-        if not held:
-            return
-        holder = f"{self.owner}/{work.fingerprint}"
+    async def _serialised(self, work: Work, deadline: Deadline) -> None:
+        """Hold the texts of `serialise` for this tenant, across gateways; mostly they came with the run."""
+        for text in work.serialised():
+            while text not in work.held:
+                if await self._hold_now(work, text):
+                    work.held.append(text)
+                elif deadline.remaining() <= 0:
+                    raise OutcomeUnknown(BUSY, code="busy")
+                else:
+                    await work.tenant.vendor.pause(POLL_S)
 
-        def release(conn: Connection) -> None:
-            for text in held:
-                leases.release(conn, work.tenant.name, text, holder)
-
-        with contextlib.suppress(StoreError):  # they expire by themselves
-            await work.tenant.database.write(release)
+    async def _release(self, work: Work) -> None:
+        """What the run's last commit did not let go of, because there was none."""
+        if work.held:
+            with contextlib.suppress(StoreError):  # they expire by themselves
+                await work.tenant.database.write(lambda conn: work.release(conn, self.owner))
+            work.held.clear()
 
     async def _until_known(
         self, work: Work, run: runs.Run, resume: Resume, deadline: Deadline, trace: Trace
@@ -314,12 +327,14 @@ class Runs:
             kept, made = work.finish(conn, outcome)
             output = {"id": kept, "warnings": list(outcome.warnings)}
             runs.finish(conn, run.id, self.owner, output, now=now, enrolment_id=made)
-            traces.add(conn, run.id, shown)
+            traces.add(conn, run.id, shown, first=run.tries == 0 and not run.repeated_at)
+            work.release(conn, self.owner)
             for step in follow_up:
                 _queue_step(conn, work, run, step, "retry_step", now)
             return kept
 
         kept = await work.tenant.database.write(finish)
+        work.held.clear()
         for warning in outcome.warnings:
             log.warning(
                 "tenant %s: run %s: %s",
@@ -370,12 +385,14 @@ class Runs:
                 },
                 now=now,
             )
-            traces.add(conn, run.id, shown)
+            traces.add(conn, run.id, shown, first=run.tries == 0 and not run.repeated_at)
+            work.release(conn, self.owner)
             for step in undone:
                 _queue_step(conn, work, run, step, "undo", now)
 
         with contextlib.suppress(LostLease):
             await work.tenant.database.write(fail)
+            work.held.clear()
         if undone and work.after is not None:
             work.after()
 
@@ -391,9 +408,10 @@ class Runs:
             runs.in_doubt(
                 conn, run.id, self.owner, due, error={"code": "outcome_unknown", "step": unknown.doubt.step}
             )
-            traces.add(conn, run.id, shown)
+            traces.add(conn, run.id, shown, first=run.tries == 0 and not run.repeated_at)
+            work.release(conn, self.owner)
             if due is None:
-                sentence = f"It is not known whether {work.operation} was done. Look in the LMS, then run: lms-gateway runs settle {run.id}"
+                sentence = sentences.in_doubt(work.operation, run.id)
                 manual.add(
                     conn,
                     tenant=work.tenant.name,
@@ -406,6 +424,7 @@ class Runs:
 
         with contextlib.suppress(LostLease):
             await work.tenant.database.write(leave)
+            work.held.clear()
 
 
 def _error_of(run: runs.Run | None) -> GatewayError:
@@ -430,7 +449,6 @@ def _undoable(work: Work, journal: StoreJournal) -> list[Step]:
 
 
 def _queue_step(conn: Connection, work: Work, run: runs.Run, step: Step, kind: str, now: float) -> None:
-    words = "taken back" if kind == "undo" else "done"
     tasks.add(
         conn,
         tenant=work.tenant.name,
@@ -441,7 +459,7 @@ def _queue_step(conn: Connection, work: Work, run: runs.Run, step: Step, kind: s
             "steps": dict(work.frame.steps),
             "input": work.input,
         },
-        sentence=f"The step {step.id} of {work.operation} could not be {words} in the LMS. Please look at it there (run {run.id}).",
+        sentence=sentences.step_left(step.id, work.operation, run.id, undo=kind == "undo"),
         now=now,
         run_id=run.id,
     )

@@ -14,7 +14,7 @@ from gateway.engine.frame import Frame
 from gateway.errors import ProblemsFound
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import MappingSpec
+from gateway.mapping.spec import MappingSpec, OperationSpec
 from gateway.mapping.templates import as_text
 from gateway.outbound import Pool
 from gateway.perform.courses import Catalogue
@@ -76,6 +76,7 @@ class Tenant:
     random: Random
     facts: dict[str, Any] = field(default_factory=dict)
     vendor_faults: int = 0
+    create_form: OperationSpec | None = None
 
     @property
     def name(self) -> str:
@@ -168,7 +169,7 @@ def open_tenant(
     pause: Callable[[float], Awaitable[None]] = retry.wait,
     random: Random | None = None,
 ) -> Tenant:
-    """Everything one tenant needs, with nothing sent yet. Raises ProblemsFound when its values cannot be used."""
+    """Everything one tenant needs, with nothing sent yet. Raises ProblemsFound when a rate is none."""
     chance = random or secrets.SystemRandom()
     runtime = Runtime(now=database.clock.now(), random=chance)
     try:

@@ -19,6 +19,7 @@ from gateway.errors import Conflict, InternalError, Refused, RequestError
 from gateway.mapping.spec import OperationSpec
 from gateway.mapping.templates import as_text
 from gateway.perform import enrolments as finding
+from gateway.perform import sentences
 from gateway.perform.reads import known
 from gateway.perform.runs import Work, fingerprint, hash_of, person_of
 from gateway.perform.tenant import Tenant
@@ -115,7 +116,7 @@ def _usable_form(frame: Frame, operation: Operation) -> OperationSpec:
 
 
 async def transfer(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trace) -> Prepared:
-    """The enrolment for another student. Once the new one exists its id holds, whatever becomes of the old."""
+    """The enrolment for another student. Once the new one exists its id holds, whatever the old does."""
     enrolment_id, person = _needed(inputs.enrolment_id, "enrolment"), inputs.person
     if person is None:
         raise RequestError("The request does not say which student it is about.")
@@ -168,7 +169,7 @@ def transferring(
         now = tenant.database.clock.now()
         enrolments.move(conn, tenant.name, stored.id, made.id, now)
         if both:
-            sentence = f"The enrolment {stored.id} was transferred to {made.id}. The old one could not be ended in the LMS; please end it there."
+            sentence = sentences.old_not_ended(stored.id, made.id)
             tasks.add(
                 conn,
                 tenant=tenant.name,

@@ -1,6 +1,7 @@
 """Steps of a run: intent before a write leaves, outcome after it. Source: durability.md 2.
 
-Every change is fenced: it raises LostLease unless the run is still ours.
+Every change is fenced: it raises LostLease unless the run is still ours. `fenced`: this transaction has
+asked already (`require_ours`, or `runs.finish` in it).
 """
 
 from __future__ import annotations
@@ -36,22 +37,32 @@ class Step:
 
 
 def step_started(
-    conn: Connection, run_id: str, owner: str, seq: int, name: str, left_at: float, *, again: bool = False
+    conn: Connection,
+    run_id: str,
+    owner: str,
+    seq: int,
+    name: str,
+    left_at: float,
+    *,
+    again: bool = False,
+    fenced: bool = False,
 ) -> None:
     """Write down that a write is about to leave; committed before it does.
 
     `again` is for steps of which the mapping says that twice equals once.
     Raises StepInDoubt when the step was started before and its outcome is not known to be "not done".
     """
-    _require_ours(conn, run_id, owner)
+    if not fenced:
+        require_ours(conn, run_id, owner)
     values = {"run_id": run_id, "seq": seq, "name": name, "state": "started", "left_at": left_at}
     if conn.execute(_AGAIN if again else _START, values).rowcount != 1:
         raise StepInDoubt(f"step {seq} ({name}) of run {run_id}")
 
 
-def step_not_sent(conn: Connection, run_id: str, owner: str, seq: int) -> None:
+def step_not_sent(conn: Connection, run_id: str, owner: str, seq: int, *, fenced: bool = False) -> None:
     """The write did not happen: never left, refused, or looked up and not there. It may be sent again."""
-    _require_ours(conn, run_id, owner)
+    if not fenced:
+        require_ours(conn, run_id, owner)
     conn.execute(_NOT_SENT, {"of_run": run_id, "of_seq": seq})
 
 
@@ -63,9 +74,12 @@ def step_done(
     name: str,
     value: Any,
     warnings: Sequence[str] = (),
+    *,
+    fenced: bool = False,
 ) -> None:
     """The step's value, kept before anything else leaves; also for steps that only read, never started."""
-    _require_ours(conn, run_id, owner)
+    if not fenced:
+        require_ours(conn, run_id, owner)
     values = {"run_id": run_id, "seq": seq, "name": name, "state": "done", "value": value}
     conn.execute(_DONE, values | {"warnings": list(warnings) or None})
 
@@ -76,7 +90,8 @@ def steps_of(conn: Connection, run_id: str) -> list[Step]:
     return [Step(**{**row, "warnings": row["warnings"] or []}) for row in rows]
 
 
-def _require_ours(conn: Connection, run_id: str, owner: str) -> None:
+def require_ours(conn: Connection, run_id: str, owner: str) -> None:
+    """Raises LostLease unless the run is ours, and keeps it so until this transaction ends."""
     if conn.execute(_LOCK_OURS, {"of_run": run_id, "holder": owner}).first() is None:
         raise LostLease(run_id)
 

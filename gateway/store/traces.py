@@ -28,11 +28,14 @@ class Traced:
     exchange: Any
 
 
-def add(conn: Connection, reference: str, exchanges: Sequence[Traced]) -> int:
-    """Append exchanges to a reference, up to MAX_PER_REFERENCE in all; returns how many were kept."""
+def add(conn: Connection, reference: str, exchanges: Sequence[Traced], *, first: bool = False) -> int:
+    """Append exchanges to a reference, up to MAX_PER_REFERENCE in all; returns how many were kept.
+
+    `first`: nothing stands under this reference yet.
+    """
     if not exchanges:
         return 0
-    taken = conn.execute(_TAKEN, {"ref": reference}).scalar_one()
+    taken = 0 if first else conn.execute(_TAKEN, {"ref": reference}).scalar_one()
     rows = [
         {
             "reference": reference,

@@ -7,94 +7,56 @@ After a failed login nobody tries again for a while, so that accounts are not lo
 from __future__ import annotations
 
 import asyncio
-import base64
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
-from urllib.parse import quote, urlsplit
+from dataclasses import replace
+from typing import Any
 
 from gateway.engine import requests
-from gateway.engine.calls import AuthPlace, Body, Call, Reply, Verdict
-from gateway.engine.frame import Frame, truth
-from gateway.errors import ExpressionError, VendorFault, VendorUnavailable
-from gateway.mapping.spec import Auth, OAuth2, Session
-from gateway.mapping.templates import as_text
+from gateway.engine.calls import AuthPlace, BodyKind, Call, Reply
+from gateway.engine.frame import Frame, mismade
+from gateway.errors import ExpressionError, GatewayError, InternalError, StoreError, VendorUnavailable
+from gateway.mapping.spec import Auth, Session
+from gateway.mapping.templates import Template, as_text
+from gateway.vendor import retry
+from gateway.vendor.keeper import Keeper as Keeper
+from gateway.vendor.keeper import MemoryKeeper as MemoryKeeper
+from gateway.vendor.keeper import Renewal as Renewal
+from gateway.vendor.keeper import Token as Token
+from gateway.vendor.login import Exchange, basic, log_in
 
 PAUSE_S = 30.0
-EARLY_S = 60.0
-"""An OAuth2 token is renewed this long before its stated end."""
 LEASE_S = 30.0
 TOUCH_S = 60.0
 WAIT_S = 0.2
+TOKEN = "‹token›"
 
-NO_ACCESS = "The LMS does not accept the gateway's login. Operators have been told."
 PAUSED = "The LMS did not accept the gateway's login a moment ago. It is tried again shortly."
 
-Exchange = Callable[[Call], Awaitable[Reply]]
-Renewal = Literal["yours", "renewed", "wait", "paused"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A session at the vendor. `parts` are what the mapping reads as `token.…`; times are Unix seconds."""
-
-    version: int
-    parts: Mapping[str, Any]
-    saved_at: float
-    used_at: float
-    expires_at: float | None = None
-
-
-class Keeper(Protocol):
-    """Where tokens live so that all gateways share one (the store implements it)."""
-
-    async def load(self) -> Token | None: ...
-    async def version(self) -> int: ...
-    async def claim(self, failed_version: int) -> Renewal: ...
-    async def save(self, failed_version: int, parts: Mapping[str, Any], expires_at: float | None) -> Token | None: ...
-    async def pause(self, seconds: float, reason: str) -> None: ...
-
-
-class MemoryKeeper:
-    """A keeper for one process, for `try`, tests and tenants without a shared store."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._token: Token | None = None
-        self._version = 0
-        self._paused_until = 0.0
-
-    async def load(self) -> Token | None:
-        return self._token
-
-    async def version(self) -> int:
-        return self._version
-
-    async def claim(self, failed_version: int) -> Renewal:
-        if self._version != failed_version:
-            return "renewed"
-        return "paused" if self._now() < self._paused_until else "yours"
-
-    async def save(self, failed_version: int, parts: Mapping[str, Any], expires_at: float | None) -> Token | None:
-        if self._version != failed_version:
-            return None
-        self._version += 1
-        self._token = Token(version=self._version, parts=dict(parts), saved_at=self._now(), used_at=self._now(), expires_at=expires_at)
-        return self._token
-
-    async def pause(self, seconds: float, reason: str) -> None:
-        self._paused_until = self._now() + seconds
+Placed = tuple[AuthPlace, Mapping[str, str]]
+"""Where credentials go, and every text in them that a trace must hide."""
 
 
 class Credentials:
     """Puts one tenant's credentials into calls of one vendor.
 
-    `frame` gives scope to the login's templates; `exchange` sends the login call, once.
+    `frame` gives scope to the login's templates; `exchange` sends the login call, once; `pause` waits for
+    another gateway's login.
     """
 
-    def __init__(self, auth: Auth, frame: Frame, keeper: Keeper, exchange: Exchange, now: Callable[[], float]) -> None:
-        self._auth, self._frame, self._keeper, self._exchange, self._now = auth, frame, keeper, exchange, now
+    def __init__(
+        self,
+        auth: Auth,
+        frame: Frame,
+        keeper: Keeper,
+        exchange: Exchange,
+        now: Callable[[], float],
+        *,
+        pause: Callable[[float], Awaitable[None]] = retry.wait,
+    ) -> None:
+        self._auth, self._frame, self._keeper, self._exchange = auth, frame, keeper, exchange
+        self._now, self._pause = now, pause
         self._token: Token | None = None
         self._renewing: asyncio.Task[Token] | None = None
         self._static = None if auth.has_login else _static_place(auth, frame)
@@ -103,15 +65,61 @@ class Credentials:
     def has_login(self) -> bool:
         return self._auth.has_login
 
+    # -- sessions -----------------------------------------------------------------------------------
+
+    def current(self) -> Token | None:
+        """The session at hand, when it is still good."""
+        return self._token if self._token is not None and self._alive(self._token) else None
+
     async def token(self) -> Token | None:
-        """The session to use now, logging in when there is none that is still good."""
+        """The session to use now, logging in when there is none that is still good.
+
+        Raises VendorFault when the vendor refuses the login, VendorUnavailable while logins are paused or
+        it does not answer.
+        """
         if not self._auth.has_login:
             return None
-        if self._token is None:
-            self._token = await self._keeper.load()
-        if self._token is not None and self._alive(self._token):
-            return self._token
-        return await self.renew(self._token)
+        return self.current() or await self._renewed(None)
+
+    async def renew(self, failed: Token | None) -> Token:
+        """Another session in place of `failed`, which the vendor refused; all who ask get the same one."""
+        current = self.current()
+        if current is not None and (failed is None or current.parts != failed.parts):
+            return current
+        return await self._renewed(failed)
+
+    async def _renewed(self, refused: Token | None) -> Token:
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew(refused))
+            self._renewing.add_done_callback(_looked_at)
+        # a cancelled caller must not take the login away from the others
+        return await asyncio.shield(self._renewing)
+
+    async def _renew(self, refused: Token | None) -> Token:
+        last = self._token
+        if last is None:
+            last = await self._keeper.load()
+            if last is not None and self._usable(last, refused):
+                self._token = last
+                return last
+        version = last.version if last is not None else await self._keeper.version()
+        while True:
+            match await self._keeper.claim(version):
+                case "yours":
+                    return await self._log_in(version, last)
+                case "paused":
+                    raise VendorUnavailable(PAUSED, code="vendor_login_paused")
+                case "wait":
+                    await self._pause(WAIT_S)
+                case "renewed":
+                    last = await self._keeper.load()
+                    if last is not None and self._usable(last, refused):
+                        self._token = last
+                        return last
+                    version = last.version if last is not None else await self._keeper.version()
+
+    def _usable(self, token: Token, refused: Token | None) -> bool:
+        return self._alive(token) and (refused is None or token.parts != refused.parts)
 
     def _alive(self, token: Token) -> bool:
         now = self._now()
@@ -124,157 +132,129 @@ class Credentials:
             return False
         return session.fixed_s is None or now < token.saved_at + session.fixed_s
 
-    async def renew(self, failed: Token | None) -> Token:
-        """A new session in place of `failed`; everybody who asks meanwhile gets the same one."""
-        if self._token is not None and self._token is not failed and self._alive(self._token):
-            return self._token
-        if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
-        # a cancelled caller must not take the login away from the others
-        return await asyncio.shield(self._renewing)
-
-    async def _renew(self) -> Token:
-        version = self._token.version if self._token is not None else await self._keeper.version()
-        while True:
-            match await self._keeper.claim(version):
-                case "yours":
-                    return await self._log_in(version)
-                case "renewed":
-                    loaded = await self._keeper.load()
-                    if loaded is not None and self._alive(loaded):
-                        self._token = loaded
-                        return loaded
-                    version = await self._keeper.version()
-                case "paused":
-                    raise VendorUnavailable(PAUSED, code="vendor_login_paused")
-                case "wait":
-                    await asyncio.sleep(WAIT_S)
-
-    async def _log_in(self, version: int) -> Token:
+    async def _log_in(self, version: int, last: Token | None) -> Token:
+        before = last.parts if last is not None else None
         try:
-            parts, expires_at = await self._session() if self._auth.kind == "session" else await self._oauth2()
-        except VendorFault as fault:
-            await self._keeper.pause(PAUSE_S, fault.detail or "login refused")
+            login = await log_in(self._auth, self._frame, self._exchange, self._now(), before)
+        except VendorUnavailable as error:  # not a refusal: the next one may try at once
+            await self._keeper.pause(WAIT_S, error.detail or "no answer")
             raise
-        except VendorUnavailable:
-            await self._keeper.pause(WAIT_S, "no answer")
+        except GatewayError as error:
+            await self._keeper.pause(PAUSE_S, error.detail or "login refused")
             raise
-        saved = await self._keeper.save(version, parts, expires_at)
-        self._token = saved if saved is not None else await self._keeper.load()
+        saved = await self._keeper.save(version, login.parts, login.expires_at)
+        self._token = saved or await self._keeper.load()
         if self._token is None:
             raise VendorUnavailable(PAUSED, code="vendor_login_paused")
         return self._token
 
-    # -- logging in -------------------------------------------------------------------------------------
-
-    async def _session(self) -> tuple[dict[str, Any], float | None]:
-        session = self._auth.session
-        assert session is not None
-        call = requests.build(self._frame, session.login, step="login", scope={})
-        reply = await self._exchange(replace(call, anonymous=True))
-        self._check_answered(reply)
-        context = self._frame.context(reply=reply.scope())
-        try:
-            if session.good is not None and not truth(session.good.evaluate(context.scope, context.runtime)):
-                raise VendorFault(NO_ACCESS, code="vendor_login", detail="the login was refused")
-            parts = session.token.render(context)
-        except ExpressionError as error:
-            raise VendorFault(NO_ACCESS, code="vendor_login", detail=f"the login's answer has no token: {error}") from error
-        return parts, self._until(session, reply)
-
-    def _until(self, session: Session, reply: Reply) -> float | None:
-        if session.until is None:
-            return None
-        context = self._frame.context(reply=reply.scope())
-        until = session.until.evaluate(context.scope, context.runtime)
-        return float(until) if isinstance(until, (int, float)) else None
-
-    async def _oauth2(self) -> tuple[dict[str, Any], float | None]:
-        oauth2 = self._auth.oauth2
-        assert oauth2 is not None
-        reply = await self._exchange(_token_call(oauth2, self._frame))
-        self._check_answered(reply)
-        body = reply.body if isinstance(reply.body, dict) else {}
-        if reply.status >= 400 or not body.get("access_token"):
-            raise VendorFault(NO_ACCESS, code="vendor_login", detail=f"token endpoint: status {reply.status}, {str(body.get('error', ''))[:80]}")
-        life = body.get("expires_in")
-        expires_at = self._now() + max(float(life) - EARLY_S, 1.0) if isinstance(life, (int, float)) else None
-        return {"access_token": str(body["access_token"])}, expires_at
-
-    def _check_answered(self, reply: Reply) -> None:
-        if reply.lost is not None or reply.status >= 500 and reply.soap is None:
-            raise VendorUnavailable(detail=f"no answer to the login: {reply.lost or reply.status}")
-
-    # -- placing ----------------------------------------------------------------------------------------
+    # -- placing ------------------------------------------------------------------------------------
 
     def place(self, call: Call, token: Token | None) -> Call:
         """The call with its credentials in; every value placed is masked in traces."""
         if call.anonymous:
             return call
         if token is None:
-            return call if self._static is None else placed(call, *self._static)
-        if self._auth.kind == "oauth2":
-            value = as_text(token.parts["access_token"])
-            return placed(call, AuthPlace(headers={"authorization": f"Bearer {value}"}), {value: "‹token›"})
-        assert self._auth.session is not None
-        render = call.place or requests.place_renderer(self._auth.session.place, self._frame)
-        labels = {as_text(part): "‹token›" for part in token.parts.values() if part is not None}
-        return placed(call, render(token.parts), labels)
-
-    async def note(self, reply: Reply, token: Token | None) -> None:
-        """After a successful call: a sliding life goes on, and a rotated token is kept."""
+            return call if self._static is None else placed(call, *self._static, self._auth.field_in)
         session = self._auth.session
-        if session is None or token is None or self._token is not token:
-            return
+        if session is None:
+            bearer = f"Bearer {as_text(token.parts['access_token'])}"
+            return placed(call, AuthPlace(headers={"authorization": bearer}), labels(token))
+        render = call.place or requests.place_renderer(session.place, self._frame)
+        try:
+            place = render(token.parts)
+        except ExpressionError as error:
+            raise mismade(error, f"{call.step}: auth.place") from error
+        return placed(call, place, labels(token))
+
+    async def note(self, reply: Reply, token: Token | None) -> dict[str, str]:
+        """After a successful call: a sliding life goes on, and a rotated token is kept.
+
+        Gives what the reply brought that a trace must hide. Whatever the store says, the call has succeeded.
+        """
+        session = self._auth.session
+        if session is None or token is None:
+            return {}
         fresh = self._rotated(session, reply)
-        if fresh is not None and fresh != dict(token.parts):
-            saved = await self._keeper.save(token.version, fresh, token.expires_at)
-            self._token = saved or await self._keeper.load()
-            return
+        if self._token is not None and self._token.version == token.version:
+            await self._keep(session, token, fresh)
+        return {} if fresh is None else _hidden(fresh)
+
+    async def _keep(self, session: Session, token: Token, fresh: dict[str, Any] | None) -> None:
         now = self._now()
-        if session.idle_s is not None and now - token.saved_at >= TOUCH_S and now - token.used_at >= TOUCH_S:
-            # other gateways learn now and then that the session is still alive
-            self._token = await self._keeper.save(token.version, token.parts, token.expires_at) or self._token
-        elif session.idle_s is not None:
-            self._token = replace(token, used_at=now)
+        changed = fresh is not None and fresh != token.parts
+        # other gateways learn now and then that the session is still alive
+        touched = session.idle_s is not None and now - token.saved_at >= TOUCH_S
+        if session.idle_s is not None or changed:
+            self._token = replace(token, parts=fresh if fresh is not None else token.parts, used_at=now)
+        if self._token is not None and (changed or touched):
+            with contextlib.suppress(StoreError):
+                saved = await self._keeper.save(token.version, self._token.parts, token.expires_at)
+                self._token = saved or await self._keeper.load()
 
     def _rotated(self, session: Session, reply: Reply) -> dict[str, Any] | None:
         if session.rotate is None:
             return None
         try:
-            context = self._frame.context(reply=reply.scope())
-            fresh = session.rotate.render(context)
+            fresh: dict[str, Any] = session.rotate.render(self._frame.context(reply=reply.scope()))
         except ExpressionError:
             return None
-        return fresh if all(part not in (None, "") for part in fresh.values()) else None
+        return fresh if fresh and all(part not in (None, "") for part in fresh.values()) else None
 
 
-def _static_place(auth: Auth, frame: Frame) -> tuple[AuthPlace, dict[str, str]] | None:
+def _looked_at(task: asyncio.Task[Token]) -> None:
+    if not task.cancelled():
+        task.exception()  # everybody who waited may be gone
+
+
+def labels(token: Token) -> dict[str, str]:
+    return _hidden(token.parts)
+
+
+def _hidden(parts: Mapping[str, Any]) -> dict[str, str]:
+    return {as_text(part): TOKEN for part in parts.values() if part not in (None, "")}
+
+
+def _static_place(auth: Auth, frame: Frame) -> Placed | None:
+    """What `basic`, `bearer`, `header` and `field` put into every call. Raises InternalError."""
     context = frame.request_context()
 
-    def text(template: Any) -> str:
-        return as_text(template.render(context))
+    def text(template: Template | None) -> str:
+        return "" if template is None else as_text(template.render(context))
 
-    match auth.kind:
-        case "basic":
-            pair = f"{text(auth.user)}:{text(auth.password)}"
-            return AuthPlace(headers={"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}), context.sensitive
-        case "bearer":
-            return AuthPlace(headers={"authorization": f"Bearer {text(auth.token)}"}), context.sensitive
-        case "header":
-            return AuthPlace(headers=requests.headers({auth.name: text(auth.value)})), context.sensitive
-        case "field":
-            pair_in = ((auth.name, text(auth.value)),)
-            place = AuthPlace(query=pair_in) if auth.field_in == "query" else AuthPlace(field=pair_in)
-            return place, context.sensitive
-    return None
+    try:
+        match auth.kind:
+            case "basic":
+                place = AuthPlace(headers={"authorization": basic(text(auth.user), text(auth.password))})
+            case "bearer":
+                place = AuthPlace(headers=requests.headers({"authorization": f"Bearer {text(auth.token)}"}))
+            case "header":
+                place = AuthPlace(headers=requests.headers({auth.name: text(auth.value)}))
+            case "field" if auth.field_in == "query":
+                place = AuthPlace(query=((auth.name, text(auth.value)),))
+            case "field":
+                place = AuthPlace(field=((auth.name, text(auth.value)),))
+            case _:
+                return None
+    except ExpressionError as error:
+        raise mismade(error, "auth") from error
+    values = [*place.headers.values(), *(value for _, value in (*place.query, *place.field))]
+    whole = {value.partition(" ")[2] or value: "‹credentials›" for value in values if value}
+    return place, {**whole, **context.sensitive}
 
 
-def placed(call: Call, place: AuthPlace, labels: Mapping[str, str]) -> Call:
+def placed(
+    call: Call, place: AuthPlace, hidden: Mapping[str, str], field_in: str = "form"
+) -> Call:
     """The call with a place filled in: headers, query, body fields, SOAP header."""
     body = call.body
     if place.field:
-        body = replace(body, kind="form" if body.kind == "none" else body.kind, data={**dict(place.field), **(body.data or {})})
+        data = {} if body.data is None else body.data
+        if not isinstance(data, dict):
+            detail = f"{call.step}: the body is not an object, so no credential can be put into it"
+            raise InternalError(code="mapping_failed", detail=detail)
+        kind: BodyKind = body.kind if body.kind != "none" else "json" if field_in == "json" else "form"
+        body = replace(body, kind=kind, data={**dict(place.field), **data})
     if place.soap_header is not None:
         body = replace(body, header=place.soap_header)
     return replace(
@@ -282,47 +262,11 @@ def placed(call: Call, place: AuthPlace, labels: Mapping[str, str]) -> Call:
         headers={**call.headers, **place.headers},
         query=(*call.query, *place.query),
         body=body,
-        sensitive={**call.sensitive, **labels},
-    )
-
-
-def _token_call(oauth2: OAuth2, frame: Frame) -> Call:
-    """The request to the token endpoint. Source: RFC 6749 2.3.1, 4.3, 4.4, 6."""
-    context = frame.request_context()
-
-    def text(template: Any) -> str:
-        return as_text(template.render(context))
-
-    url = urlsplit(text(oauth2.token_url))
-    client = text(oauth2.client_id), text(oauth2.client_secret)
-    form: dict[str, str] = {"grant_type": oauth2.grant}
-    for name, template in (("scope", oauth2.scope), ("username", oauth2.username), ("password", oauth2.password), ("refresh_token", oauth2.refresh_token)):
-        if template is not None:
-            form[name] = text(template)
-    headers: dict[str, str] = {"accept": "application/json"}
-    if oauth2.client_in == "form":
-        form |= {"client_id": client[0], "client_secret": client[1]}
-    else:
-        pair = ":".join(quote(part, safe="") for part in client)
-        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return Call(
-        step="login",
-        method="POST",
-        base=f"{url.scheme}://{url.netloc}",
-        target=url.path or "/",
-        effect="read",
-        judge=lambda reply: Verdict(outcome="ok"),
-        headers=headers,
-        body=Body(kind="form", data=form),
-        timeout_s=frame.mapping.server.timeout_s,
-        sensitive=context.sensitive,
-        anonymous=True,
+        sensitive={**call.sensitive, **hidden},
     )
 
 
 def fingerprint(auth: Auth, frame: Frame) -> str:
     """A hash of what a session logs in with: a changed password means a new session, not the old one."""
-    context = frame.request_context()
     told = [frame.base, *sorted(f"{name}={value}" for name, value in frame.secrets.items())]
-    del context
     return hashlib.sha256("\n".join([auth.kind, *told]).encode()).hexdigest()[:32]

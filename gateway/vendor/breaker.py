@@ -18,7 +18,7 @@ OPEN_MAX_S = 300.0
 
 
 class Breaker:
-    """Per process. `allows` before a call, `note` after it; half-open lets one call through."""
+    """Per process. `allows` before a call, then `note` or `release`; half-open lets one call through."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -26,7 +26,7 @@ class Breaker:
         self._recent: deque[tuple[float, bool]] = deque(maxlen=1000)
         self._open_until: float | None = None
         self._open_s = OPEN_S
-        self._trying_since: float | None = None
+        self._trying = False
 
     @property
     def is_open(self) -> bool:
@@ -40,30 +40,35 @@ class Breaker:
         """Whether a call may leave now. While half-open, only one at a time may."""
         if self._open_until is None:
             return True
-        if self._now() < self._open_until:
+        if self._trying or self._now() < self._open_until:
             return False
-        if self._trying_since is not None and self._now() - self._trying_since < WINDOW_S:
-            return False
-        self._trying_since = self._now()
+        self._trying = True
         return True
+
+    def release(self) -> None:
+        """A call that was allowed came to nothing, neither good nor bad: it was cancelled, or never made."""
+        self._trying = False
 
     def note(self, *, fault: bool) -> None:
         """Learn from one finished call."""
         now = self._now()
-        self._trying_since = None
-        if not fault:
-            self._row = 0
-            if self._open_until is not None:
-                self._recent.clear()
-            self._open_until, self._open_s = None, OPEN_S
-            self._recent.append((now, False))
+        self._trying = False
+        self._recent.append((now, fault))
+        if fault:
+            self._row += 1
+            self._fault(now)
             return
-        self._row += 1
-        self._recent.append((now, True))
+        self._row = 0
         if self._open_until is not None:
+            self._recent.clear()
+            self._open_until, self._open_s = None, OPEN_S
+
+    def _fault(self, now: float) -> None:
+        if self._open_until is None:
+            if self._row >= CONSECUTIVE or self._too_many(now):
+                self._open_until = now + self._open_s
+        elif now >= self._open_until:  # else it left before the breaker opened, and tells nothing new
             self._open_s = min(self._open_s * 2, OPEN_MAX_S)
-            self._open_until = now + self._open_s
-        elif self._row >= CONSECUTIVE or self._too_many(now):
             self._open_until = now + self._open_s
 
     def _too_many(self, now: float) -> bool:

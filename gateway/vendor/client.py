@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.engine.calls import Body, Call, Reply
+from gateway.engine.calls import Body, BodyKind, Call, Reply
 from gateway.errors import AnswerLost, HostRefused, InternalError, NotSent, Refused, ReplyTooLarge
 from gateway.mapping.spec import Server
 from gateway.outbound import Answer, Pool
 from gateway.vendor import codecs
 
-EXPECTED = {"xml": "xml", "soap": "soap"}
+TREES = ("xml", "soap")
+UNSENDABLE = "A value of this request cannot be sent to the LMS."
+FORBIDDEN = "The gateway may not call this address. Operators have been told."
 
 
 class Client:
@@ -22,7 +24,13 @@ class Client:
     elements; replies are renamed back, so that the mapping only ever sees its own names.
     """
 
-    def __init__(self, pool: Pool, server: Server, now: Callable[[], float], wire_names: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        server: Server,
+        now: Callable[[], float],
+        wire_names: Mapping[str, str] | None = None,
+    ) -> None:
         self._pool, self._server, self._now = pool, server, now
         self._out = dict(wire_names or {})
         self._back = {theirs: ours for ours, theirs in self._out.items()}
@@ -30,14 +38,12 @@ class Client:
     async def exchange(self, call: Call, timeout_s: float) -> Reply:
         """Send once. Whatever goes wrong on the way is in the reply's `lost`.
 
-        Raises Refused for data that the request's form cannot carry, before anything is sent.
+        Raises, before anything is sent: Refused for data that the request's form cannot carry,
+        InternalError for an address that may not be called.
         """
-        try:
-            encoded = codecs.encode(self._renamed(call.body), self._server.form)
-        except ValueError as error:
-            raise Refused("A value of this request cannot be sent to the LMS.", code="unsendable_value", detail=str(error)) from error
         left_at = self._now()
         try:
+            encoded = codecs.encode(self._renamed(call.body), self._server.form)
             answer = await self._pool.send(
                 call.method,
                 call.base,
@@ -46,39 +52,52 @@ class Client:
                 headers={**encoded.headers, **call.headers},
                 content=encoded.content,
                 timeout_s=timeout_s,
-                max_bytes=self._server.xml.max_bytes if call.body.kind in EXPECTED else None,
+                max_bytes=self._server.xml.max_bytes if call.body.kind in TREES else None,
             )
         except NotSent:
             return Reply(lost="not_sent", left_at=left_at)
         except ReplyTooLarge:
             return Reply(lost="too_large", left_at=left_at)
         except AnswerLost as error:
-            return Reply(lost="timeout" if isinstance(error.__cause__, TimeoutError) else "reset", left_at=left_at)
+            timed_out = isinstance(error.__cause__, TimeoutError)
+            return Reply(lost="timeout" if timed_out else "reset", left_at=left_at)
         except HostRefused as error:
-            raise InternalError("The gateway may not call this address. Operators have been told.", code="host_refused", detail=str(error)) from error
+            raise InternalError(FORBIDDEN, code="host_refused", detail=str(error)) from error
+        except ValueError as error:
+            raise Refused(UNSENDABLE, code="unsendable_value", detail=str(error)) from error
         return self._decoded(call, answer, left_at)
 
     def _decoded(self, call: Call, answer: Answer, left_at: float) -> Reply:
-        expect: Any = EXPECTED.get(call.body.kind, "json")
-        decoded = codecs.decode(answer.content, answer.headers, expect=expect, xml=self._server.xml, unwrap=self._server.unwrap)
-        reply = Reply(
+        expect = _expected(call.body.kind, answer.headers.get("content_type", ""))
+        server = self._server
+        decoded = codecs.decode(
+            answer.content, answer.headers, expect=expect, xml=server.xml, unwrap=server.unwrap
+        )
+        back = self._back
+        return Reply(
             status=answer.status,
             headers=answer.headers,
-            body=decoded.body,
+            body=renamed(decoded.body, back) if back else decoded.body,
             text=decoded.text,
-            xml=decoded.xml,
-            soap=decoded.soap,
+            xml=renamed(decoded.xml, back) if back else decoded.xml,
+            soap=renamed(decoded.soap, back) if back else decoded.soap,
             undecodable=decoded.undecodable,
             left_at=left_at,
         )
-        if not self._back:
-            return reply
-        return replace(reply, xml=renamed(reply.xml, self._back), soap=renamed(reply.soap, self._back), body=renamed(reply.body, self._back))
 
     def _renamed(self, body: Body) -> Body:
-        if not self._out or body.kind not in EXPECTED:
+        if not self._out or body.kind not in TREES:
             return body
         return replace(body, data=renamed(body.data, self._out), header=renamed(body.header, self._out))
+
+
+def _expected(sent: BodyKind, content_type: str) -> BodyKind:
+    """The form a reply is read in: a tree answers a tree, a plain request is answered as the reply says."""
+    if sent in TREES:
+        return sent
+    media = content_type.partition(";")[0].strip().lower()
+    plain = sent in ("none", "form") and (media in ("text/xml", "application/xml") or media.endswith("+xml"))
+    return "xml" if plain and "html" not in media else "json"
 
 
 def renamed(data: Any, names: Mapping[str, str]) -> Any:

@@ -1,0 +1,150 @@
+"""What to paste into RTOPilot for one tenant, slot by slot, and which slots to leave blank and why.
+
+Source: vendors/rtopilot.md 1 (nothing is tested when it is saved), 2.4, 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.contract import Operation
+from gateway.configfile import ConfigFile
+from gateway.engine import operations
+from gateway.errors import ExpressionError, GatewayError
+from gateway.mapping.expressions import Runtime
+from gateway.mapping.templates import as_text
+from gateway.perform.tenant import TenantSpec, frame
+from gateway.rtopilot.credentials import Credential
+from gateway.rtopilot.operations import SPECS, OperationSpec
+from gateway.secret import is_source
+from gateway.tenants import TenantConfig
+
+AUTH = {"none": "NONE", "basic": "BASIC", "bearer": "BEARER", "custom_header": "CUSTOM_HEADER"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One slot. `blank` says why it is to be left blank, else None; `note` is worth knowing either way."""
+
+    operation: Operation
+    name: str
+    method: str
+    url: str
+    body: str | None
+    auth: str
+    values: Mapping[str, str]
+    blank: str | None = None
+    note: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "slot": self.name,
+            "operation": self.operation.value,
+            "method": self.method,
+            "url": self.url,
+            "body": self.body,
+            "auth": self.auth,
+            "values": dict(self.values),
+            "leave_blank": self.blank,
+            "note": self.note,
+        }
+
+
+def sheet(
+    file: ConfigFile, tenant: TenantConfig, spec: TenantSpec, public_url: str, *, reveal: bool = False
+) -> list[Slot]:
+    """All seven slots in RTOPilot's order; secrets by name unless `reveal`."""
+    door = tenant.name
+    if tenant.path is not None:
+        place = ("tenants", tenant.name, "inbound", "path")
+        door = tenant.path.reveal() if reveal else _named(file, place)
+    return [_slot(file, tenant, spec, each, f"{public_url}/t/{door}", reveal) for each in SPECS.values()]
+
+
+def _slot(
+    file: ConfigFile, tenant: TenantConfig, spec: TenantSpec, each: OperationSpec, base: str, reveal: bool
+) -> Slot:
+    blank, note = why_blank(spec, each.operation)
+    # Of two credentials that are valid at once, the first is the new one.
+    credential = tenant.accepted.of(each.operation)[0]
+    place = _credential_place(file, tenant.name, each.operation)
+    return Slot(
+        operation=each.operation,
+        name=each.slot,
+        method=each.method,
+        url=base + each.url,
+        body=each.body,
+        auth=AUTH[credential.kind],
+        values=_values(file, place, credential, reveal),
+        blank=blank,
+        note=note,
+    )
+
+
+def why_blank(spec: TenantSpec, operation: Operation) -> tuple[str | None, str | None]:
+    """(why the slot is to be left blank or None, what is worth knowing about it or None)."""
+    if SPECS[operation].required:
+        return None, None
+    if operation in spec.off:
+        return "It is switched off in config.yaml.", None
+    about = frame(spec, operation, Runtime())
+    try:
+        form = operations.form(about, operation)
+    except (GatewayError, ExpressionError) as error:
+        return f"The settings do not say how this is done: {error}", None
+    sentence = None
+    if form is not None and form.sentence is not None:
+        sentence = _sentence(form.sentence, about.context())
+    match None if form is None else form.kind:
+        case None if operation is Operation.UPDATE_MARKING:
+            return "The LMS takes no marks.", "Filled in, it answers 200 and nothing is done."
+        case None:
+            return "The LMS cannot do this.", None
+        case "refuse":
+            return f"It is refused: {sentence}", None
+        case "acknowledge":
+            return None, f"It may stay blank: it answers 200 and nothing is done. {sentence or ''}".rstrip()
+        case "manual":
+            return None, f"A person does the rest; the manual list says: {sentence}"
+        case _:
+            return None, None
+
+
+def _sentence(template: Any, context: Any) -> str:
+    try:
+        return as_text(template.render(context))
+    except ExpressionError:  # it names the enrolment, which there is none of here
+        return "see the mapping's sentence"
+
+
+def _credential_place(file: ConfigFile, tenant: str, operation: Operation) -> tuple[str | int, ...]:
+    inbound = ("tenants", tenant, "inbound")
+    own = (*inbound, "operations", operation.value, "auth")
+    place: tuple[str | int, ...] = own if file.has(*own) else (*inbound, "auth")
+    return (*place, 0) if file.has(*place, 0) else place
+
+
+def _values(
+    file: ConfigFile, place: tuple[str | int, ...], credential: Credential, reveal: bool
+) -> dict[str, str]:
+    """What goes into the fields of RTOPilot's auth setting."""
+    secret = credential.expected.decode()
+    match credential.kind:
+        case "basic":
+            user, _, password = secret.partition(":")
+            return {"user name": user, "password": password if reveal else _named(file, (*place, "password"))}
+        case "bearer":
+            return {"token": secret if reveal else _named(file, (*place, "token"))}
+        case "custom_header":
+            name = file.text(*place, "name") or credential.header.decode()
+            return {"header": name, "value": secret if reveal else _named(file, (*place, "value"))}
+        case _:
+            return {}
+
+
+def _named(file: ConfigFile, place: tuple[str | int, ...]) -> str:
+    """A secret by where it comes from, never by its value."""
+    text = file.text(*place) or ""
+    return f"‹the value of {text}›" if is_source(text) else f"‹written out in {file.source.document.file}›"

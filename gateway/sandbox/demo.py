@@ -1,0 +1,133 @@
+"""`lms-gateway demo`: a day at an RTO, over real HTTP between real processes of this machine.
+
+    RTOPilot stand-in (this process)  ->  gateway (`serve`, a process)  ->  vendor stand-ins (a process each)
+
+Everything listens on free loopback ports and lives in a temporary folder, so several demos run side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gateway.sandbox.demo_day import Day, Happened
+from gateway.sandbox.demo_processes import Child, ChildDied, Children
+from gateway.sandbox.demo_show import Show
+from gateway.sandbox.demo_vendors import VENDORS, Play
+
+EXPECTED_STEPS = 10
+
+
+def play(names: Sequence[str], *, once: bool) -> int:
+    """Play the day with these vendors; the exit code. Without `once` it stays up until Ctrl-C."""
+    show = Show()
+    plays = [VENDORS[name] for name in names]
+    with tempfile.TemporaryDirectory(prefix="lms-gateway-demo-") as name, _interruptible():
+        try:
+            with Children(Path(name)) as children:
+                return _play(plays, children, Path(name), show, once=once)
+        except ChildDied as died:
+            show.lines(str(died), "red")
+            return 1
+        except KeyboardInterrupt:
+            show.line()
+            show.line("The demo is over.")
+            return 0 if not once else 1
+
+
+def _play(plays: Sequence[Play], children: Children, folder: Path, show: Show, *, once: bool) -> int:
+    show.line("Starting the stand-ins and the gateway …", "dim")
+    started = [
+        children.start(f"{each.title} stand-in", each.module, "--port", "0", *each.arguments)
+        for each in plays
+    ]
+    standins = {each.name: child.url() for each, child in zip(plays, started, strict=True)}
+    token = secrets.token_urlsafe(32)
+    config = folder / "config.yaml"
+    config.write_text(_config(plays, standins, token), encoding="utf-8")
+    gateway = children.start("the gateway", "gateway.cli", "serve", "--config", str(config))
+    url = gateway.url()
+    show.line(f"RTOPilot's stand-in calls the gateway at {url}")
+    day: list[Happened] = []
+    for each in plays:
+        show.vendor(each.title, standins[each.name])
+        day += asyncio.run(_day(Day(each, url, standins[each.name], token), show))
+    show.summary(day)
+    children.check()
+    good = len(day) == EXPECTED_STEPS * len(plays) and all(each.wrong is None for each in day)
+    if not good:
+        show.lines("\n    ".join(["The gateway's last log lines:", *gateway.said()]), "dim")
+    if not once:
+        _stay_up(children, gateway, standins, config, show)
+    return 0 if good else 1
+
+
+async def _day(day: Day, show: Show) -> list[Happened]:
+    happened: list[Happened] = []
+    async for each in day.steps():
+        happened.append(each)
+        show.step(len(happened), each)
+    return happened
+
+
+def _stay_up(
+    children: Children, gateway: Child, standins: Mapping[str, str], config: Path, show: Show
+) -> NoReturn:
+    """Say what can be looked at, and wait. Ends with KeyboardInterrupt or ChildDied."""
+    show.line()
+    show.line("Everything stays up; Ctrl-C ends it.", "bold")
+    for name in standins:
+        show.line(f"  RTOPilot's routes   {gateway.url()}/t/{name}/courses")
+    show.line(f"  gateway health      {gateway.url('admin')}/health")
+    for url in standins.values():
+        show.line(f"  stand-in's journal  {url}/_control/journal")
+    show.line(f"  what happened       lms-gateway runs list --config {config}")
+    while True:
+        children.check()
+        time.sleep(0.5)
+
+
+def _config(plays: Sequence[Play], standins: Mapping[str, str], token: str) -> str:
+    """A config.yaml; JSON is YAML too."""
+    return json.dumps(
+        {
+            "listen": {"host": "127.0.0.1", "port": 0},
+            "admin": {"host": "127.0.0.1", "port": 0},
+            "store": "sqlite:///demo.db",
+            "tenants": {each.name: _tenant(each, standins[each.name], token) for each in plays},
+        },
+        indent=2,
+    )
+
+
+def _tenant(each: Play, standin: str, token: str) -> dict[str, Any]:
+    return {
+        "mapping": each.mapping,
+        "base_url": f"{standin}{each.api}",
+        "settings": dict(each.settings),
+        "secrets": dict(each.secrets),
+        "inbound": {"auth": {"kind": "bearer", "token": token}},
+        "grace": "0s",
+    }
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, so that its processes and its folder go with it."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,485 @@
+"""The requests an operation would send, with no network: every branch, every look-up, every undo.
+
+    plan(mapping, settings, operation, given)  ->  Plan  (plan_text.py prints it)
+
+Requests are built by the engine itself; what only the vendor's answers can tell is shown by name
+(`‹steps.user.userId›`). Conditions that cannot be known yet are shown as they are written.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway import ids
+from gateway.contract import Operation, Person
+from gateway.engine import operations, requests
+from gateway.engine.calls import Call, Reply
+from gateway.engine.frame import Frame
+from gateway.engine.pages import Pager
+from gateway.errors import ExpressionError, GatewayError
+from gateway.mapping.expressions import Expression, Runtime, truthy
+from gateway.mapping.load import compile_document
+from gateway.mapping.settings import TenantSettings
+from gateway.mapping.spec import Action, CallSpec, MappingSpec, OperationSpec, Step
+from gateway.mapping.templates import Context, as_text
+from gateway.perform.tenant import TenantSpec, frame
+from gateway.vendor.auth import Credentials, MemoryKeeper, Token
+from gateway.vendor.client import renamed
+from gateway.workbench.given import check_given, person, record_of, vendor_course
+from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown, value_of
+from gateway.workbench.words import DEFAULTS, lost_words, page_words, rule_words, sentence
+from gateway.yamlfile import Document, parse_yaml, read_yaml
+
+State = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request as it would leave; `body` is data, `kind` how it is written."""
+
+    method: str
+    url: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    kind: str
+    body: Any
+    soap_header: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """One call. `state` says whether `when` lets it happen; `problem` why it cannot be made."""
+
+    name: str
+    place: str
+    line: int
+    effect: str
+    state: State
+    when: str | None = None
+    request: Request | None = None
+    problem: str | None = None
+    pages: str | None = None
+    rules: list[str] = field(default_factory=list)
+    lost: str | None = None
+    look_up: PlannedCall | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One step: its call, or its branches in the order in which they are tried."""
+
+    id: str
+    state: State
+    when: str | None
+    optional: bool
+    calls: list[PlannedCall]
+    tried_in_order: bool = False
+    mint: list[str] = field(default_factory=list)
+    undo: PlannedCall | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One part of an operation; `note` is all there is when it sends nothing."""
+
+    title: str
+    note: str | None = None
+    steps: list[PlannedStep] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one operation may send. `log_in` is sent first where there is no live session."""
+
+    mapping: str
+    operation: str
+    hosts: list[str]
+    sections: list[Section]
+    log_in: PlannedCall | None = None
+    server_rules: list[str] = field(default_factory=list)
+    defaults: str = DEFAULTS
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON-like data."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), ensure_ascii=False, default=str))
+        return plain
+
+
+def plan(
+    mapping: MappingSpec,
+    settings: TenantSettings,
+    operation: Operation,
+    given: Mapping[str, Any],
+    *,
+    base: str | None = None,
+    steps: Mapping[str, Mapping[str, Any]] | None = None,
+    wire_names: Mapping[str, str] | None = None,
+    document: Document | None = None,
+) -> Plan:
+    """What the operation would send. `given` holds RTOPilot's variables; `base` overrides the mapping's address.
+
+    `steps` are values of earlier steps, such as a case knows them; `document` the mapping's YAML where it
+    is not in a file. Raises RequestError for inputs that cannot be used, ProblemsFound for the mapping.
+    """
+    check_given(given)
+    document = document or read_yaml(Path(mapping.file))
+    tenant = TenantSpec(
+        name="plan",
+        mapping=mapping,
+        settings=settings,
+        secrets={name: f"‹secret {name}›" for name in mapping.secrets},
+        base=base or _base(mapping, settings),
+        hosts=frozenset(),
+        wire_names=wire_names or {},
+    )
+    planner = _Planner(tenant, document, operation, dict(given), dict(steps or {}))
+    sections = list(planner.sections())
+    return Plan(
+        mapping=mapping.name,
+        operation=operation.value,
+        hosts=[_rendered(host, mapping, settings) for host in mapping.server.hosts],
+        sections=sections,
+        log_in=planner.log_in() if any(section.steps for section in sections) else None,
+        server_rules=[rule_words(rule) for rule in mapping.server.replies],
+    )
+
+
+def _rendered(template: Any, mapping: MappingSpec, settings: TenantSettings) -> str:
+    scope = {"settings": settings.values(None, Runtime()), "bundle": settings.bundle, "probe": {}}
+    return as_text(template.render(Context(scope, Runtime())))
+
+
+def _base(mapping: MappingSpec, settings: TenantSettings) -> str:
+    return _rendered(mapping.server.base, mapping, settings).rstrip("/")
+
+
+@dataclass(slots=True)
+class _Planner:
+    tenant: TenantSpec
+    document: Document
+    operation: Operation
+    given: dict[str, Any]
+    steps: dict[str, Any]
+
+    # -- what an operation consists of -------------------------------------------------------------------
+
+    def sections(self) -> Iterator[Section]:
+        mapping = self.tenant.mapping
+        spec = mapping.operations.get(self.operation)
+        if spec is None:
+            yield from self._left_out()
+            return
+        form = self._form(self.operation)
+        if self.operation in (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT):
+            yield from self._courses_first(mapping)
+        if form.kind != "create-then-cancel":
+            yield self._section(self.operation, form)
+            return
+        yield self._part(Operation.CREATE_ENROLMENT, "for the new student")
+        yield self._part(Operation.CANCEL_ENROLMENT, "for the old one, once the new one exists")
+
+    def _left_out(self) -> Iterator[Section]:
+        match self.operation:
+            case Operation.GET_COURSE:
+                yield Section(title="getCourse", note="The course is picked from the list of getCourses.")
+                yield self._part(Operation.GET_COURSES, "when the list is not at hand")
+            case Operation.GET_ENROLMENT:
+                progress = self.tenant.mapping.progress
+                if progress is None or not progress.read:
+                    yield Section(title="getEnrolment", note="Answered from the store; nothing is sent.")
+                else:
+                    yield self._read()
+            case _:
+                yield Section(title=self.operation.value, note="Acknowledged with 200; nothing is sent.")
+
+    def _courses_first(self, mapping: MappingSpec) -> Iterator[Section]:
+        known = self.given.get("known", {})
+        if mapping.remembers_courses and not known.get("course"):
+            yield self._part(Operation.GET_COURSES, "first, where the course is not remembered yet")
+
+    def _part(self, operation: Operation, when: str) -> Section:
+        part = _part_of(self, operation)
+        section = part._section(operation, part._form(operation))
+        return replace(section, title=f"{section.title}, {when}")
+
+    def _section(self, operation: Operation, form: OperationSpec) -> Section:
+        title = operation.value
+        match form.kind:
+            case "acknowledge":
+                return Section(title=title, note="Acknowledged with 200; nothing is sent.")
+            case "refuse":
+                return Section(title=title, note=f"Refused with 422: {sentence(form.sentence)}")
+            case "manual":
+                return Section(title=title, note=f"On the manual list: {self._sentence(form)}")
+            case "constant":
+                return Section(title=title, note="Answered from the tenant's settings; nothing is sent.")
+        return Section(title=title, steps=self._steps(operation, lambda mapping: _form_steps(mapping, form)))
+
+    def _sentence(self, form: OperationSpec) -> str:
+        assert form.sentence is not None
+        try:
+            return as_text(form.sentence.render(Context(self.scope(), RUNTIME)))
+        except (Unknown, ExpressionError):
+            return " ".join(expression.text for expression in form.sentence.expressions)
+
+    def _read(self) -> Section:
+        def read(mapping: MappingSpec) -> tuple[Step, ...]:
+            assert mapping.progress is not None
+            return mapping.progress.read
+
+        return Section(title="getEnrolment", steps=self._steps(Operation.GET_ENROLMENT, read))
+
+    # -- what is known -----------------------------------------------------------------------------------
+
+    def _person(self) -> Person | None:
+        return person(self.given, self.operation)
+
+    def _form(self, operation: Operation) -> OperationSpec:
+        """The form this tenant's settings choose."""
+        spec = self.tenant.mapping.operations[operation]
+        return operations.form_of(frame(self.tenant, operation, Runtime()), spec)
+
+    def _frame(self, operation: Operation, mapping: MappingSpec, skipped: Mapping[str, Any]) -> Frame:
+        """What production fills requests in from: the known values, all else has a marker by now."""
+        root = {**self._root(), "enrolment": self._enrolment(), "known": self.given.get("known", {})}
+        if "to" in self.given:
+            root["to"] = self.given["to"]
+        made = frame(replace(self.tenant, mapping=mapping), operation, Runtime(), person=self._person(), **root)
+        made.steps.update({**self.steps, **skipped})
+        return made
+
+    def _root(self) -> dict[str, Any]:
+        """RTOPilot's variables as far as they are given; the course of an enrolment may follow from its id."""
+        root = {name: self.given[name] for name in ("searchTerm", "quizResults") if name in self.given}
+        course = self.given.get("courseId", self._enrolment().get("courseId"))
+        return root if course is None else {**root, "courseId": vendor_course(str(course))}
+
+    def _enrolment(self) -> dict[str, Any]:
+        """The enrolment's record as its id says it, with whatever else is given."""
+        record = dict(self.given.get("enrolment", {}))
+        written = self.given.get("enrolmentId")
+        if written is None or ids.is_random(written):
+            return record
+        form = self._form(Operation.CREATE_ENROLMENT)
+        record = {**record_of(written, form.key), **record}
+        if form.course_field in record:
+            record.setdefault("courseId", record[form.course_field])
+        return record
+
+    def scope(self, steps: Mapping[str, Any] | None = None) -> Known:
+        """Everything that is known before the first answer; `steps` adds what is known of steps."""
+        root = self._root()
+        who = {name: Known(self.given[name], path=f"{name}.") for name in ("student", "to") if name in self.given}
+        if self.operation is Operation.TRANSFER_ENROLMENT and "to" in who:
+            who["student"] = Known(self.given["to"], path="student.")
+        known = {name: Known(value, path=f"known.{name}.") for name, value in self.given.get("known", {}).items()}
+        return Known(
+            {
+                **root,
+                **who,
+                "settings": self._settings(who),
+                "bundle": self.tenant.settings.bundle,
+                "probe": Known({}, path="probe."),
+                "secrets": Known({}, path="secrets.", shown={name: f"secret {name}" for name in self.tenant.secrets}),
+                "token": Known({}, path="token."),
+                "enrolment": Known(self._enrolment(), path="enrolment."),
+                "known": Known(known, path="known."),
+                "steps": Known(self._known_steps(steps or {}), path="steps."),
+            }
+        )
+
+    def _known_steps(self, skipped: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: Known(value, path=f"steps.{name}.") for name, value in self.steps.items()}
+        return {**given, **skipped}
+
+    def _settings(self, who: Mapping[str, Any]) -> Known:
+        """The tenant's settings; those that are filled in for a student only as far as one is known."""
+        settings = self.tenant.settings
+        hidden = {name for name in settings.secret if self._is_set(name)}
+        values = {name: value for name, value in settings.constants.items() if name not in hidden}
+        scope = Known({**who, "settings": settings.constants})
+        for name, template in settings.templates.items():
+            with contextlib.suppress(Unknown, ExpressionError):
+                if name not in hidden:
+                    values[name] = template.render(Context(scope, RUNTIME))
+        return Known(values, path="settings.", shown={name: f"setting {name}" for name in hidden})
+
+    def _is_set(self, setting: str) -> bool:
+        settings = self.tenant.settings
+        return setting in settings.templates or settings.constants.get(setting) is not None
+
+    # -- steps -------------------------------------------------------------------------------------------
+
+    def _steps(self, operation: Operation, steps_of: Callable[[MappingSpec], tuple[Step, ...]]) -> list[PlannedStep]:
+        states: dict[str, State] = {}
+        skipped: dict[str, Any] = {}
+        written = steps_of(self.tenant.mapping)
+        for step in written:
+            states[step.id] = _state(step.when, self.scope(skipped))
+            if states[step.id] == "no":
+                skipped[step.id] = None
+        at = self._maker(operation, skipped, _lines(written))
+        return [_planned(step, states[step.id], at) for step in steps_of(at.frame.mapping)]
+
+    def _maker(self, operation: Operation, skipped: Mapping[str, Any], lines: Mapping[str, int]) -> _Maker:
+        scope, markers = self.scope(skipped), Markers()
+        mapping = _substituted(self.document, scope, markers)
+        return _Maker(self._frame(operation, mapping, skipped), scope, markers, lines)
+
+    def log_in(self) -> PlannedCall | None:
+        """The login of a session, or None where there is none."""
+        at = self._maker(Operation.GET_COURSES, {}, {})
+        session = at.frame.mapping.server.auth.session
+        return None if session is None else at.call("log in", session.login, anonymous=True)
+
+
+def _part_of(planner: _Planner, operation: Operation) -> _Planner:
+    """The planner of a part; in a transfer the new student is the one it is about."""
+    given = dict(planner.given)
+    if "to" in given:
+        given["student"] = given["to"]
+    return replace(planner, operation=operation, given=given)
+
+
+def _lines(steps: tuple[Step, ...]) -> dict[str, int]:
+    """Where each call stands in the author's file."""
+    actions = [action for step in steps for action in (step.action, *step.first, step.undo) if action is not None]
+    return {action.place: action.line for action in actions}
+
+
+def _substituted(document: Document, scope: Known, markers: Markers) -> MappingSpec:
+    data = Substitution(scope, markers).mapping(document.data)
+    text = json.dumps(data, ensure_ascii=False)
+    return compile_document(parse_yaml(text, file=document.file)).mapping
+
+
+def _form_steps(mapping: MappingSpec, form: OperationSpec) -> tuple[Step, ...]:
+    """The same form in another compilation of the same mapping."""
+    waiting = list(mapping.operations.values())
+    while waiting:
+        spec = waiting.pop()
+        if spec.place == form.place:
+            return spec.steps
+        waiting.extend(spec.of.values())
+    raise AssertionError(form.place)
+
+
+def _state(when: Expression | None, scope: Known) -> State:
+    if when is None:
+        return "yes"
+    try:
+        return "yes" if truthy(value_of(when, scope)) else "no"
+    except Unknown:
+        return "unknown"
+
+
+def _planned(step: Step, state: State, at: _Maker) -> PlannedStep:
+    actions = (step.action,) if step.action is not None else step.first
+    return PlannedStep(
+        id=step.id,
+        state=state,
+        when=None if step.when is None else step.when.text,
+        optional=step.optional,
+        tried_in_order=bool(step.first),
+        calls=[] if state == "no" else [at.action(action) for action in actions],
+        mint=list(step.mint),
+        undo=None if step.undo is None or state == "no" else at.action(step.undo),
+    )
+
+
+@dataclass(slots=True)
+class _Maker:
+    """Makes planned calls of one substituted mapping."""
+
+    frame: Frame
+    scope: Known
+    markers: Markers
+    lines: Mapping[str, int]
+
+    def action(self, action: Action) -> PlannedCall:
+        state = _state(action.when, self.scope)
+        if state == "no":
+            return PlannedCall(
+                name=action.name,
+                place=action.place,
+                line=self.lines.get(action.place, 0),
+                effect=action.call.request.effect,
+                state=state,
+                when=None if action.when is None else action.when.text,
+            )
+        confirm = action.confirm
+        look_up = None if confirm is None or confirm.call is None else self.call("look-up", confirm.call)
+        return replace(
+            self.call(action.name, action.call),
+            state=state,
+            when=None if action.when is None else action.when.text,
+            lost=lost_words(action),
+            look_up=look_up,
+        )
+
+    def call(self, name: str, spec: CallSpec, *, anonymous: bool = False) -> PlannedCall:
+        request, problem = None, None
+        try:
+            request = self._request(spec, anonymous)
+        except GatewayError as error:
+            problem = error.detail or error.message
+        except ExpressionError as error:
+            problem = str(error)
+        return PlannedCall(
+            name=name,
+            place=spec.place,
+            line=self.lines.get(spec.place, 0),
+            effect=spec.request.effect,
+            state="yes",
+            request=request,
+            problem=problem,
+            pages=page_words(spec.pages),
+            rules=[rule_words(rule) for rule in spec.replies],
+        )
+
+    def _request(self, spec: CallSpec, anonymous: bool) -> Request:
+        call = requests.build(self.frame, spec, step=spec.place, scope={})
+        call = Pager(spec.pages, self.frame).start(call)
+        if not anonymous:
+            call = self._with_credentials(call)
+        return self._shown(call)
+
+    def _with_credentials(self, call: Call) -> Call:
+        auth = self.frame.mapping.server.auth
+
+        async def nobody(_: Call) -> Reply:
+            raise AssertionError("a plan sends nothing")
+
+        credentials = Credentials(auth, self.frame, MemoryKeeper(float), nobody, float)
+        parts = {"access_token": self.markers.mark("token")} if auth.kind == "oauth2" else {}
+        token = Token(version=0, parts=parts, saved_at=0.0, used_at=0.0) if auth.has_login else None
+        return credentials.place(call, token)
+
+    def _shown(self, call: Call) -> Request:
+        names, shown = self.frame.wire_names, self.markers.shown
+        headers = {name: _readable(value) for name, value in call.headers.items()}
+        body = call.body
+        if body.kind == "soap":
+            headers["soapaction"] = f'"{body.soap.action}"'
+        return Request(
+            method=call.method,
+            url=shown(f"{call.base}{call.target}"),
+            query=[(shown(name), shown(value)) for name, value in call.query],
+            headers=shown(headers),
+            kind=body.kind,
+            body=shown(renamed(body.data, names) if body.kind in ("xml", "soap") else body.data),
+            soap_header=shown(renamed(body.header, names)),
+        )
+
+
+def _readable(value: str) -> str:
+    """Basic credentials as what they are made of; in a plan these are names, not secrets."""
+    if not value.startswith("Basic "):
+        return value
+    return f"Basic {base64.b64decode(value[6:]).decode()}"

@@ -1,0 +1,257 @@
+"""Differences between the SOAP names of a mapping and the vendor's WSDLs, ready to paste into config.yaml.
+
+    wsdl_diff(mapping, names, fetch)  ->  [Difference]        names_block(differences)  ->  YAML
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway.errors import TransportError
+from gateway.mapping.spec import MappingSpec
+from gateway.outbound import Pool
+from gateway.workbench.wsdl_read import Name, NotAWsdl, Wsdl, WsdlOperation, read_wsdl
+from gateway.workbench.wsdl_uses import Use, server_reads, uses
+from gateway.yamlfile import Document, read_yaml
+
+Kind = Literal[
+    "service", "method", "parameter", "accessor", "type", "namespace", "reply", "address", "action", "style"
+]
+CERTAIN = frozenset({"namespace"})
+FETCH_S = 15.0
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Path of a WSDL below the mapping's base, such as `/user.cfc?wsdl` -> its bytes. Raises TransportError or OSError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One name the WSDL does not have. `theirs` is the likeliest of its names, None where none is near.
+
+    `fixable`: a line in `names:` puts it right. Where `note` says why not, the mapping must be changed.
+    """
+
+    kind: Kind
+    place: str
+    name: str
+    theirs: str | None = None
+    fixable: bool = False
+    note: str | None = None
+
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def pool_fetch(pool: Pool, base: str) -> Fetch:
+    """Downloads through a tenant's own pool, so that only its hosts are ever called."""
+
+    async def fetch(path: str) -> bytes:
+        answer = await pool.send("GET", base, path, timeout_s=FETCH_S)
+        if answer.status != 200:
+            raise NotAWsdl(f"status {answer.status}")
+        return answer.content
+
+    return fetch
+
+
+async def wsdl_diff(
+    mapping: MappingSpec,
+    names: Mapping[str, str],
+    fetch: Fetch,
+    *,
+    document: Document | None = None,
+) -> list[Difference]:
+    """Everything the mapping names that the WSDLs do not have, after the tenant's `names` are applied.
+
+    A service that cannot be downloaded is a difference of its own and stops nothing.
+    """
+    document = document or read_yaml(Path(mapping.file))
+    found: list[Difference] = []
+    wsdls: dict[str, Wsdl] = {}
+    calls = uses(document)
+    for path in dict.fromkeys(use.path for use in calls):
+        renamed = "/".join(names.get(part, part) for part in path.split("/"))
+        try:
+            wsdls[path] = read_wsdl(await fetch(f"{renamed}?wsdl"))
+        except (NotAWsdl, TransportError, OSError) as error:
+            # file names too may be provisional
+            service = path.rpartition("/")[2]
+            note = f"{renamed}?wsdl cannot be read: {error}"
+            found.append(Difference(kind="service", place=path, name=service, note=note))
+    for use in calls:
+        if use.path in wsdls:
+            found += _Comparison(use, wsdls[use.path], names, calls).differences()
+    found += _server_rules(document, wsdls.values(), names)
+    return _judged(found, mapping, wsdls.values())
+
+
+def names_block(differences: Iterable[Difference]) -> str:
+    """The `names:` of config.yaml that puts right what can be, or an empty text."""
+    lines = {d.name: f"  {_quoted(d.name)}: {_quoted(d.theirs)}" for d in differences if d.fixable and d.theirs}
+    return "\n".join(["names:", *lines.values()]) + "\n" if lines else ""
+
+
+def _quoted(text: str | None) -> str:
+    return f'"{text}"'
+
+
+def _server_rules(
+    document: Document, wsdls: Iterable[Wsdl], names: Mapping[str, str]
+) -> Iterator[Difference]:
+    known: set[str] = set()
+    for wsdl in wsdls:
+        for operation in wsdl.operations.values():
+            known |= wsdl.reachable(operation.reply_parts)
+    for name in sorted(server_reads(document)):
+        if known and names.get(name, name) not in known:
+            near = _near(names.get(name, name), known)
+            yield Difference(kind="reply", place="server.replies", name=name, theirs=near)
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    words = {word.lower(): word for word in sorted(known)}
+    close = difflib.get_close_matches(name.lower(), words, n=1, cutoff=0.5)
+    return words[close[0]] if close else None
+
+
+class _Comparison:
+    """One call beside the WSDL of its service."""
+
+    def __init__(self, use: Use, wsdl: Wsdl, names: Mapping[str, str], calls: list[Use]) -> None:
+        self._use, self._wsdl, self._names = use, wsdl, names
+        self._others = {self._name(_local(key)) for call in calls for key in call.body}
+
+    def _name(self, name: str) -> str:
+        return self._names.get(name, name)
+
+    def _differs(self, kind: Kind, name: str, theirs: str | None, note: str | None = None) -> Difference:
+        return Difference(kind=kind, place=self._use.place, name=name, theirs=theirs, note=note)
+
+    def differences(self) -> Iterator[Difference]:
+        for key, body in self._use.body.items():
+            operation = self._wsdl.operations.get(self._name(_local(key)))
+            if operation is None:
+                free = set(self._wsdl.operations) - self._others
+                near = _near(self._name(_local(key)), free)
+                if near is None and len(free) == 1:
+                    near = next(iter(free))
+                yield self._differs("method", _local(key), near)
+                operation = self._wsdl.operations.get(near or "")
+            if operation is not None:
+                yield from self._method(key, body, operation)
+        yield from self._address()
+
+    def _method(self, key: str, body: Any, operation: WsdlOperation) -> Iterator[Difference]:
+        yield from self._namespace(key, operation.namespace)
+        yield from self._style(operation)
+        yield from self._members(body, operation.parts, "parameter")
+        yield from self._reads(_local(key), operation)
+
+    def _namespace(self, key: str, theirs: str) -> Iterator[Difference]:
+        ours = _namespace(key)
+        if ours and theirs and self._name(ours) != theirs:
+            yield self._differs("namespace", ours, theirs)
+
+    def _style(self, operation: WsdlOperation) -> Iterator[Difference]:
+        if operation.encoded != self._use.encoded:
+            word = "encoded" if operation.encoded else "literal"
+            note = f"The WSDL says {word}; the mapping says encoded: {str(self._use.encoded).lower()}."
+            yield self._differs("style", operation.name, word, note)
+        if operation.action != self._use.action:
+            note = f"The WSDL's SOAPAction is `{operation.action}`, the mapping's `{self._use.action}`."
+            yield self._differs("action", operation.name, operation.action, note)
+
+    def _address(self) -> Iterator[Difference]:
+        ours = "/".join(self._name(part) for part in self._use.path.split("/"))
+        if self._wsdl.address and not self._wsdl.address.partition("?")[0].endswith(ours):
+            note = f"The WSDL's address is {self._wsdl.address}."
+            yield self._differs("address", self._use.path, self._wsdl.address, note)
+
+    # -- what is sent -----------------------------------------------------------------------------------
+
+    def _members(self, data: Any, known: Mapping[str, Name], kind: Kind) -> Iterator[Difference]:
+        """Names of an object beside the parts or accessors that may stand there."""
+        if not isinstance(data, dict):
+            return
+        written = {
+            _local(key.removesuffix("?")): value for key, value in data.items() if not key.startswith("$")
+        }
+        free = set(known) - {self._name(name) for name in written}
+        for name, value in written.items():
+            if "${" in name:
+                continue  # a setting chooses this name
+            theirs = self._name(name)
+            if theirs not in known:
+                near = _near(theirs, free)
+                yield self._differs(kind, name, near)
+                theirs = near or ""
+            yield from self._below(value, known.get(theirs, ("", "")))
+
+    def _below(self, value: Any, type_: Name) -> Iterator[Difference]:
+        if not isinstance(value, dict):
+            return
+        inside = value.get("$value", value.get("$give", value))
+        if "$ref" in value:
+            yield from self._type(value["$ref"], type_)
+        elif "$array" in value:
+            yield from self._type(value["$array"], self._wsdl.arrays.get(type_, ("", "")))
+        yield from self._members(inside, self._wsdl.accessors(type_), "accessor")
+
+    def _type(self, written: str, theirs: Name) -> Iterator[Difference]:
+        if not theirs[1]:
+            return
+        if self._name(_local(written)) != theirs[1]:
+            yield self._differs("type", _local(written), theirs[1])
+        yield from self._namespace(written, theirs[0])
+
+    # -- what is read -----------------------------------------------------------------------------------
+
+    def _reads(self, method: str, operation: WsdlOperation) -> Iterator[Difference]:
+        known = self._wsdl.reachable(operation.reply_parts) | {f"{operation.name}Response"}
+        own = {self._name(name) for name in self._use.reads}
+        for name in sorted(self._use.reads):
+            if self._name(name) in known:
+                continue
+            if name == f"{method}Response":
+                yield self._differs("reply", name, f"{operation.name}Response")
+            elif name == f"{method}Return" and len(operation.reply_parts) == 1:
+                yield self._differs("reply", name, next(iter(operation.reply_parts)))
+            else:
+                yield self._differs("reply", name, _near(self._name(name), known - own))
+
+
+def _judged(found: list[Difference], mapping: MappingSpec, wsdls: Iterable[Wsdl]) -> list[Difference]:
+    """Each difference once, with whether `names:` can put it right."""
+    names = {name for wsdl in wsdls for name in _all_names(wsdl)}
+    return [_fixed(difference, mapping, names) for difference in dict.fromkeys(found)]
+
+
+def _fixed(difference: Difference, mapping: MappingSpec, known: set[str]) -> Difference:
+    note = difference.note
+    if note is None and difference.name not in mapping.provisional:
+        note = "The mapping does not call this name provisional: change the mapping."
+    if note is None and difference.name in known:
+        # one line renames it everywhere
+        note = "The name is right in other places, so it cannot be renamed: change the mapping here."
+    if note is None and difference.theirs is None:
+        note = "No name of the WSDL is near; look there."
+    return Difference(**{**difference.data(), "note": note, "fixable": note is None})
+
+
+def _all_names(wsdl: Wsdl) -> Iterator[str]:
+    for operation in wsdl.operations.values():
+        yield from (operation.name, operation.namespace, *operation.parts, *operation.reply_parts)
+    for (namespace, local), accessors in wsdl.types.items():
+        yield from (namespace, local, *accessors)
+
+
+def _local(key: str) -> str:
+    return key.rpartition("}")[2]
+
+
+def _namespace(key: str) -> str:
+    return key[1:].partition("}")[0] if key.startswith("{") else ""
