@@ -9,10 +9,10 @@ import what they need when they run.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -24,18 +24,25 @@ from gateway.errors import GatewayError, ProblemsFound, StoreError
 class Commands(TyperGroup):
     """The group of all commands: our own errors become a report and an exit code, never a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (ProblemsFound, StoreError, GatewayError) as error:
             raise typer.Exit(failed(error)) from error
 
 
+def _quiet() -> None:
+    """Commands report by themselves; only `serve` writes the log."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 app = typer.Typer(
     name="lms-gateway",
     cls=Commands,
+    callback=_quiet,
     help="A gateway between RTOPilot and learning management systems.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich" if on_terminal() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,7 +56,7 @@ cli_author.add_to(app)
 def main() -> None:
     """The entry point of `lms-gateway`."""
     try:
-        app()
+        app(prog_name="lms-gateway")
     except KeyboardInterrupt:
         sys.exit(130)
 

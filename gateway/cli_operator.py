@@ -82,7 +82,9 @@ def list_runs(
     operation: Annotated[
         str | None, typer.Option("--operation", metavar="OPERATION", help="Such as createEnrolment.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")
+    ] = 50,
     json: Json = False,
 ) -> None:
     """List the newest runs."""
@@ -121,7 +123,8 @@ def show(
     run_id: RunId,
     config: Config = None,
     export: Annotated[
-        Path | None, typer.Option("--export", help="Write a masked bundle for the vendor's support desk.")
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="Write a masked bundle for the vendor's support desk."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -183,7 +186,9 @@ def manual_done(
 
 def adopt(
     tenant: TenantName,
-    csv: Annotated[Path, typer.Option("--csv", help="Ids, one a line or under lmsEnrolmentId.")],
+    csv: Annotated[
+        Path, typer.Option("--csv", metavar="FILE", help="Ids, one a line or under lmsEnrolmentId.")
+    ],
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -19,7 +19,10 @@ T = TypeVar("T")
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", help="The configuration; else LMS_GATEWAY_CONFIG, else ./config.yaml.", show_default=False
+        "--config",
+        metavar="FILE",
+        help="The configuration; else LMS_GATEWAY_CONFIG, else ./config.yaml.",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine.")]
@@ -52,7 +55,10 @@ def tenant_of(settings: Settings, name: str) -> str:
 
 
 def values_of(given: Iterable[str] | None) -> dict[str, Any]:
-    """`a.b=v` and `@file.json` as one object: `{"a": {"b": "v"}}`; values are texts, or JSON in a file."""
+    """`a.b=v` and `@file.json` as one object: `{"a": {"b": "v"}}`.
+
+    A value is text, unless it begins with `[` or `{`: then it is JSON, if it can be read so.
+    """
     found: dict[str, Any] = {}
     for text in given or ():
         if text.startswith("@"):
@@ -77,7 +83,16 @@ def _put(found: dict[str, Any], name: str, value: str) -> None:
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
             raise typer.BadParameter(f"`{name}`: `{part}` has a value already.")
-    place[last] = value
+    place[last] = _typed(value)
+
+
+def _typed(value: str) -> Any:
+    if value[:1] not in ("[", "{"):
+        return value
+    try:
+        return orjson.loads(value)
+    except ValueError:
+        return value
 
 
 def _merge(found: dict[str, Any], more: Mapping[str, Any]) -> None:

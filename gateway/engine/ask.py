@@ -137,12 +137,15 @@ def _picked(frame: Frame, spec: CallSpec, answer: Answer, items: list[Any]) -> A
     return replace(answer, scope=scope).turned(spec.none, f"{spec.place}: nothing picked")
 
 
-def valued(frame: Frame, spec: CallSpec, answer: Answer) -> Answer:
-    """The answer with what later steps see of it. A null where one is needed makes it unusable."""
+def valued(frame: Frame, spec: CallSpec, answer: Answer, *, listed: bool = True) -> Answer:
+    """The answer with what later steps see of it. A null where one is needed makes it unusable.
+
+    Without `listed` a list's `items` and `item` are left out: a look-up gives what the step would have.
+    """
     if answer.outcome not in YIELDS:
         return answer
     value: dict[str, Any] = {}
-    if spec.items is not None:
+    if listed and spec.items is not None:
         value["items"] = answer.scope["items"]
         if spec.pick is not None:
             value["item"] = answer.scope["item"]

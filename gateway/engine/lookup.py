@@ -70,7 +70,7 @@ def _asked(frame: Frame, step: Step, action: Action) -> Generator[Call, Reply, A
             return look.turned("fail", f"{action.place}.confirm: `done` cannot be told from this answer")
         if not done:
             return look.turned("absent", f"{action.place}.confirm: `done` is false")
-    return valued(frame, spec, look)
+    return valued(frame, spec, look, listed=action.call.items is not None)
 
 
 def _done(frame: Frame, action: Action, look: Answer) -> bool | None:

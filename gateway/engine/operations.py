@@ -14,7 +14,7 @@ from gateway.engine.failures import shown
 from gateway.engine.frame import Frame
 from gateway.engine.steps import Work
 from gateway.errors import ExpressionError, InternalError, Refused, VendorFault
-from gateway.mapping.spec import OperationSpec, Step
+from gateway.mapping.spec import OperationSpec, ProgressSpec, Step
 from gateway.mapping.templates import as_text
 
 UNSET = "The gateway's settings do not say how to do this. Operators have been told."
@@ -110,18 +110,18 @@ def _key_part(spec: OperationSpec, record: Mapping[str, Any], name: str) -> str:
 
 
 def read_progress(frame: Frame) -> Work:
-    """Read one enrolment's progress by `progress.read`, whatever the operation it is read for.
+    """Read one enrolment's progress by `getEnrolment` or `progress.read`, whatever it is read for.
 
     Raises NotFound when the vendor no longer has it, VendorFault when its answer cannot be used.
     """
-    assert frame.mapping.progress is not None
-    spec = frame.mapping.progress
+    own, progress = form(frame, Operation.GET_ENROLMENT), frame.mapping.progress or ProgressSpec()
+    read = own.steps if own is not None else progress.read
     reader = replace(frame, operation=Operation.GET_ENROLMENT, steps={}, warnings=[], results={})
-    yield from steps.run(reader, spec.read, Resume())
-    values = (reader.steps[step.id] for step in reversed(spec.read))
+    yield from steps.run(reader, read, Resume())
+    values = (reader.steps[step.id] for step in reversed(read))
     reading = next((value for value in values if value is not None), None)
     return Outcome(
-        reading=reading, progress=shape.progress(spec.policy, reading or {}), warnings=tuple(reader.warnings)
+        reading=reading, progress=shape.progress(progress.policy, reading or {}), warnings=tuple(reader.warnings)
     )
 
 

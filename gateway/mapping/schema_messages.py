@@ -32,6 +32,8 @@ _FORMS = {
     "^(query|form|json)\\.[^.]+$": "A place in the request is `query.`, `form.` or `json.` and a name.",
     "^[a-z0-9][a-z0-9-]{0,40}$": "A mapping's name has lower-case letters, digits and hyphens.",
     "^[a-zA-Z][A-Za-z0-9]*$": "A name has letters and digits, and begins with a letter.",
+    "^(GET|POST|PUT|PATCH|DELETE) /\\S*$": "A method and a path that begins with `/`, without spaces.",
+    "^[A-Za-z0-9_][A-Za-z0-9_./-]*\\.yaml$": "A file name ends in `.yaml`.",
     "^[a-z][A-Za-z0-9]*$": "A step's id has letters and digits, and begins with a lower-case letter.",
 }
 _LIMITS = {
@@ -39,6 +41,8 @@ _LIMITS = {
     "maximum": "This must be {} or less.",
     "minItems": "This list is empty.",
     "minLength": "This text is empty.",
+    "maxLength": "This text may have {} characters at most.",
+    "uniqueItems": "Something stands here twice.",
     "minProperties": "Nothing stands here.",
     "maxItems": "This list may have {} items at most.",
     "maxProperties": "Only {} of the keys may stand here.",
@@ -62,11 +66,24 @@ def note(source: Source, refusal: Refusal) -> None:
             source.problem(path, f"This must be {wanted}.", fix=f"Write {wanted}.")
         case "pattern" if refusal.is_name:
             name = (*path, str(refusal.given))
-            source.problem(name, _FORMS[refusal.wanted], fix="Choose another name.", key=True)
+            source.problem(
+                name,
+                _FORMS.get(refusal.wanted, "This is not in the form it must have."),
+                fix="Choose another name.",
+                key=True,
+            )
         case "pattern":
-            source.problem(path, _FORMS[refusal.wanted], fix=_example(refusal))
+            source.problem(
+                path,
+                _FORMS.get(refusal.wanted, "This is not in the form it must have."),
+                fix=_example(refusal),
+            )
         case rule:
-            source.problem(path, _LIMITS[rule].format(refusal.wanted), fix=_example(refusal))
+            source.problem(
+                path,
+                _LIMITS.get(rule, "This cannot stand here.").format(refusal.wanted),
+                fix=_example(refusal),
+            )
 
 
 def _unknown_keys(source: Source, refusal: Refusal) -> None:

@@ -23,8 +23,8 @@ from gateway.store.tables import enrolment
 
 ODD_TERM = "R&D #1 50% + GST/å"
 SLOW_MS = 5_000.0
-NOWHERE = "tnnxxg2dfoix"
-"""An id that is none of the gateway's: decodes to nothing."""
+NOWHERE = "NONE"
+"""Not an id of the gateway's, whatever the vendor: those are in lower case. So no vendor is called for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,9 @@ async def _credentials(slots: Slots, accepted: Accepted) -> list[Row]:
             return [_bad(what, outcome)]
     kinds = " and ".join(AUTH[credential.kind] for credential in accepted.default)
     if len(accepted.default) > 1:
-        return [warning(what, f"{kinds} are valid at once.", "Remove the old one once all slots have the new.")]
+        return [
+            warning(what, f"{kinds} are valid at once.", "Remove the old one once all slots have the new.")
+        ]
     return [ok(what, f"{kinds}; wrong and missing ones are refused.")]
 
 

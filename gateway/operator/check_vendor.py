@@ -76,7 +76,9 @@ def _clock(exchanges: Sequence[Exchange]) -> Row:
         off_s = theirs - exchange.reply.left_at
         found = f"{abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} ours"
         if abs(off_s) >= CLOCK_RED_S:
-            return red(what, found, "Set this machine's clock (NTP); sign-in links and sessions depend on it.")
+            return red(
+                what, found, "Set this machine's clock (NTP); sign-in links and sessions depend on it."
+            )
         if abs(off_s) >= CLOCK_WARNING_S:
             return warning(what, found, "Set this machine's clock (NTP).")
         return ok(what, found if abs(off_s) >= 2 else "agrees with ours")

@@ -26,7 +26,7 @@ def why_not(sheet: Sequence[Slot], *, by_hand: bool) -> str | None:
 
 async def write_rows(sheet: Sequence[Slot], accepted: Accepted, course_id: str) -> list[Row]:
     """Enrol a made-up student in a course (RTOPilot's id of it), read, cancel, read again."""
-    student = f"gateway-check-{secrets.token_hex(4)}"
+    student = f"test-{secrets.token_hex(4)}"
     async with Caller(slots_of(sheet, accepted)) as caller:
         made = await call(caller, Operation.CREATE_ENROLMENT, {"courseId": course_id, **_person(student)})
         if made.answer is None:
@@ -59,7 +59,9 @@ async def _cancelled(caller: Caller, held: Mapping[str, Any], student: str) -> l
         return [red(f"{WHAT}: cancel", f"It still answers {after.status}.", stays)]
     return [
         ok(f"{WHAT}: cancel", f"It is gone ({cancelled.ms:.0f} ms)"),
-        warning("Left behind", f"The learner {student} stays in the LMS.", "Delete that user there, if you like."),
+        warning(
+            "Left behind", f"The learner {student} stays in the LMS.", "Delete that user there, if you like."
+        ),
     ]
 
 

@@ -57,8 +57,8 @@ async def settle(
 ) -> Run:
     """Settle one run and give it as it stands afterwards.
 
-    `values` are what the step in doubt would have left. Raises NotFound for an unknown run, Refused when there
-    is nothing to settle, somebody is at work on it, or values are missing.
+    `values` are what the step in doubt would have left. Raises NotFound for an unknown run, Refused when
+    there is nothing to settle, somebody is at work on it, or values are missing.
     """
     report = await database.read(lambda conn: run_report.load(conn, run_id))
     if report is None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.contract import Operation
 from gateway.configfile import ConfigFile
+from gateway.contract import Operation
 from gateway.engine import operations
 from gateway.errors import ExpressionError, GatewayError
 from gateway.mapping.expressions import Runtime

@@ -196,6 +196,22 @@ def transferring(
     )
 
 
+async def _known_for(
+    tenant: Tenant,
+    operation: Operation,
+    student_id: str | None,
+    course: str | None,
+    deadline: Deadline,
+    trace: Trace,
+) -> dict[str, Any]:
+    """What is remembered. The course list is only read for it where this tenant's form has steps to use it:
+    a refusal, or a cancel that a person does, needs no vendor."""
+    form = operations.form(tenant.frame(operation), operation)
+    if form is None or form.kind not in ("steps", "create-then-cancel"):
+        return await finding.known_of(tenant, student_id, course)
+    return await known(tenant, student_id, course, deadline, trace)
+
+
 # -- cancel -----------------------------------------------------------------------------------------
 
 
@@ -221,7 +237,9 @@ async def shared(tenant: Tenant, stored: StoredEnrolment) -> bool:
 async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Prepared:
     """The run that ends one vendor enrolment; also for the old one of a transfer."""
     scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
-    remembered = await known(tenant, None, scope["courseId"], deadline, trace)
+    remembered = await _known_for(
+        tenant, Operation.CANCEL_ENROLMENT, None, scope["courseId"], deadline, trace
+    )
     frame = tenant.frame(Operation.CANCEL_ENROLMENT, enrolment=scope, known=remembered)
     form = _usable_form(frame, Operation.CANCEL_ENROLMENT)
 

@@ -20,9 +20,9 @@ Action = tuple[str, dict[str, Any]]
 class Play:
     """One vendor of the demo.
 
-    `module` is its stand-in, started with `arguments`; `api` is the path of its API; `term` finds `course` in
-    the picker. `progressing` turns the parts of an enrolment id and a percentage into an action of the stand-in;
-    `ended` is the effect that ending an enrolment has there.
+    `module` is its stand-in, started with `arguments`; `api` is the path of its API; `term` finds `course`
+    in the picker. `progressing` turns the parts of an enrolment id and a percentage into an action of the
+    stand-in; `ended` is the effect that ending an enrolment has there.
     """
 
     name: str

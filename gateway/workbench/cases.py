@@ -163,7 +163,7 @@ class _Reader:
             known=test.get("known", {}),
             stored=tuple(Stored(**item) for item in test.get("stored", ())),
             vendor=(*self._conversation(test, here), *shared),
-            cancel_vendor=(*self._lines(test.get("cancel_vendor", ()), (*here, "cancel_vendor")), *shared),
+            cancel_vendor=self._lines(test.get("cancel_vendor", ()), (*here, "cancel_vendor")),
             expect=test["expect"],
             also=tuple(test.get("also", ())),
             may_lack=tuple(test.get("may_lack", ())),

@@ -286,7 +286,7 @@ class Stage:
                 )
                 if item.state == "cancelled":
                     enrolments.cancel(conn, NAME, made.id, now)
-            for kind, subject in (("student", student_of(self.case)), ("course", self.case.given.get("courseId"))):
+            for kind, subject in (("student", student_of(self.case)), ("course", course_of(self.case))):
                 if kind in self.case.known and subject is not None:
                     fields: Any = self.case.known[kind]
                     people.remember(conn, NAME, kind, subject, fields, now=now)  # type: ignore[arg-type]
@@ -301,6 +301,12 @@ def key_of(tenant: Tenant, record: Mapping[str, Any]) -> tuple[str, ...]:
 def student_of(case: Case) -> str | None:
     person = case.given.get("to") or case.given.get("student")
     return None if person is None else person["id"]
+
+
+def course_of(case: Case) -> str | None:
+    """The vendor's id of the course a case is about."""
+    stored = (item.course for item in case.stored if item.course is not None)
+    return case.given.get("courseId") or next(stored, None)
 
 
 def inputs_of(case: Case) -> Inputs:

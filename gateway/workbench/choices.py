@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.contract import Operation
 from gateway.engine.ask import YIELDS, ask, question
-from gateway.engine.calls import Call, Reply
+from gateway.engine.calls import Call, Commit, Reply
 from gateway.engine.failures import failure
 from gateway.engine.frame import Frame
 from gateway.errors import ExpressionError, RequestError, VendorFault
@@ -41,7 +41,7 @@ async def choices(tenant: Tenant, setting: str, *, trace: Trace | None = None) -
 
 def _listed(
     frame: Frame, source: ChoiceSource, setting: str
-) -> Generator[Call, Reply, list[dict[str, str]]]:
+) -> Generator[Call | Commit, Reply | None, list[dict[str, str]]]:
     answer = yield from ask(frame, question(frame, source.call, step=f"settings.{setting}"))
     if answer.outcome not in YIELDS:
         raise failure(frame, answer.reply, answer.verdict)

@@ -21,7 +21,7 @@ def read_scope(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RequestError(f"`{file}` cannot be read as JSON.") from error
     if not isinstance(scope, dict):
-        raise RequestError(f"`{file}` must hold one object, such as {{\"reply\": {{…}}}}.")
+        raise RequestError(f'`{file}` must hold one object, such as {{"reply": {{…}}}}.')
     return scope
 
 
@@ -45,7 +45,9 @@ def _outcome(expression: Expression, scope: Mapping[str, Any]) -> str:
     runtime = Runtime(vendor_fault=faults.append)
     try:
         value = expression.evaluate(scope, runtime)
-        text = json.dumps(value, ensure_ascii=False, indent=2) if value is not None else _null(expression, scope)
+        text = (
+            json.dumps(value, ensure_ascii=False, indent=2) if value is not None else _null(expression, scope)
+        )
     except ExpressionError as error:
         return _pointed(expression.text, error.offset, error.width, error.message, error.fix)
     return "\n".join([text, *(f"vendor fault: {fault}" for fault in faults)])

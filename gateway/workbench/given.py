@@ -1,4 +1,4 @@
-"""What an author says an operation is about, under RTOPilot's names: `{"courseId": "126", "student": {…}}`."""
+"""What an author says an operation is about, by RTOPilot's names: `{"courseId": "126", "student": {…}}`."""
 
 from __future__ import annotations
 

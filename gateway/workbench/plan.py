@@ -8,66 +8,32 @@ Requests are built by the engine itself; what only the vendor's answers can tell
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gateway import ids
 from gateway.contract import Operation, Person
-from gateway.engine import operations, requests
-from gateway.engine.calls import Call, Reply
+from gateway.engine import operations
 from gateway.engine.frame import Frame
-from gateway.engine.pages import Pager
-from gateway.errors import ExpressionError, GatewayError
-from gateway.mapping.expressions import Expression, Runtime, truthy
+from gateway.errors import ExpressionError
+from gateway.mapping.expressions import Runtime
 from gateway.mapping.load import compile_document
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import Action, CallSpec, MappingSpec, OperationSpec, Step
+from gateway.mapping.spec import MappingSpec, OperationSpec, Step
 from gateway.mapping.templates import Context, as_text
 from gateway.perform.tenant import TenantSpec, frame
-from gateway.vendor.auth import Credentials, MemoryKeeper, Token
-from gateway.vendor.client import renamed
 from gateway.workbench.given import check_given, person, record_of, vendor_course
-from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown, value_of
-from gateway.workbench.words import DEFAULTS, lost_words, page_words, rule_words, sentence
+from gateway.workbench.plan_calls import Maker, PlannedCall, State, state_of
+from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown
+from gateway.workbench.words import DEFAULTS, rule_words, sentence
 from gateway.yamlfile import Document, parse_yaml, read_yaml
 
-State = Literal["yes", "no", "unknown"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request as it would leave; `body` is data, `kind` how it is written."""
-
-    method: str
-    url: str
-    query: list[tuple[str, str]]
-    headers: dict[str, str]
-    kind: str
-    body: Any
-    soap_header: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCall:
-    """One call. `state` says whether `when` lets it happen; `problem` why it cannot be made."""
-
-    name: str
-    place: str
-    line: int
-    effect: str
-    state: State
-    when: str | None = None
-    request: Request | None = None
-    problem: str | None = None
-    pages: str | None = None
-    rules: list[str] = field(default_factory=list)
-    lost: str | None = None
-    look_up: PlannedCall | None = None
+PLAIN = ("searchTerm", "quizResults")
+PEOPLE = ("student", "to")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +88,7 @@ def plan(
     wire_names: Mapping[str, str] | None = None,
     document: Document | None = None,
 ) -> Plan:
-    """What the operation would send. `given` holds RTOPilot's variables; `base` overrides the mapping's address.
+    """What the operation would send. `given` holds RTOPilot's variables, `base` overrides the address.
 
     `steps` are values of earlier steps, such as a case knows them; `document` the mapping's YAML where it
     is not in a file. Raises RequestError for inputs that cannot be used, ProblemsFound for the mapping.
@@ -250,13 +216,15 @@ class _Planner:
         root = {**self._root(), "enrolment": self._enrolment(), "known": self.given.get("known", {})}
         if "to" in self.given:
             root["to"] = self.given["to"]
-        made = frame(replace(self.tenant, mapping=mapping), operation, Runtime(), person=self._person(), **root)
+        made = frame(
+            replace(self.tenant, mapping=mapping), operation, Runtime(), person=self._person(), **root
+        )
         made.steps.update({**self.steps, **skipped})
         return made
 
     def _root(self) -> dict[str, Any]:
-        """RTOPilot's variables as far as they are given; the course of an enrolment may follow from its id."""
-        root = {name: self.given[name] for name in ("searchTerm", "quizResults") if name in self.given}
+        """RTOPilot's variables as far as they are given; an enrolment's course may follow from its id."""
+        root: dict[str, Any] = {name: self.given[name] for name in PLAIN if name in self.given}
         course = self.given.get("courseId", self._enrolment().get("courseId"))
         return root if course is None else {**root, "courseId": vendor_course(str(course))}
 
@@ -275,10 +243,13 @@ class _Planner:
     def scope(self, steps: Mapping[str, Any] | None = None) -> Known:
         """Everything that is known before the first answer; `steps` adds what is known of steps."""
         root = self._root()
-        who = {name: Known(self.given[name], path=f"{name}.") for name in ("student", "to") if name in self.given}
+        people: dict[str, Any] = {name: self.given[name] for name in PEOPLE if name in self.given}
+        who = {name: Known(data, path=f"{name}.") for name, data in people.items()}
         if self.operation is Operation.TRANSFER_ENROLMENT and "to" in who:
             who["student"] = Known(self.given["to"], path="student.")
-        known = {name: Known(value, path=f"known.{name}.") for name, value in self.given.get("known", {}).items()}
+        known = {
+            name: Known(value, path=f"known.{name}.") for name, value in self.given.get("known", {}).items()
+        }
         return Known(
             {
                 **root,
@@ -286,7 +257,9 @@ class _Planner:
                 "settings": self._settings(who),
                 "bundle": self.tenant.settings.bundle,
                 "probe": Known({}, path="probe."),
-                "secrets": Known({}, path="secrets.", shown={name: f"secret {name}" for name in self.tenant.secrets}),
+                "secrets": Known(
+                    {}, path="secrets.", shown={name: f"secret {name}" for name in self.tenant.secrets}
+                ),
                 "token": Known({}, path="token."),
                 "enrolment": Known(self._enrolment(), path="enrolment."),
                 "known": Known(known, path="known."),
@@ -316,21 +289,23 @@ class _Planner:
 
     # -- steps -------------------------------------------------------------------------------------------
 
-    def _steps(self, operation: Operation, steps_of: Callable[[MappingSpec], tuple[Step, ...]]) -> list[PlannedStep]:
+    def _steps(
+        self, operation: Operation, steps_of: Callable[[MappingSpec], tuple[Step, ...]]
+    ) -> list[PlannedStep]:
         states: dict[str, State] = {}
         skipped: dict[str, Any] = {}
         written = steps_of(self.tenant.mapping)
         for step in written:
-            states[step.id] = _state(step.when, self.scope(skipped))
+            states[step.id] = state_of(step.when, self.scope(skipped))
             if states[step.id] == "no":
                 skipped[step.id] = None
         at = self._maker(operation, skipped, _lines(written))
         return [_planned(step, states[step.id], at) for step in steps_of(at.frame.mapping)]
 
-    def _maker(self, operation: Operation, skipped: Mapping[str, Any], lines: Mapping[str, int]) -> _Maker:
+    def _maker(self, operation: Operation, skipped: Mapping[str, Any], lines: Mapping[str, int]) -> Maker:
         scope, markers = self.scope(skipped), Markers()
         mapping = _substituted(self.document, scope, markers)
-        return _Maker(self._frame(operation, mapping, skipped), scope, markers, lines)
+        return Maker(self._frame(operation, mapping, skipped), scope, markers, lines)
 
     def log_in(self) -> PlannedCall | None:
         """The login of a session, or None where there is none."""
@@ -349,7 +324,9 @@ def _part_of(planner: _Planner, operation: Operation) -> _Planner:
 
 def _lines(steps: tuple[Step, ...]) -> dict[str, int]:
     """Where each call stands in the author's file."""
-    actions = [action for step in steps for action in (step.action, *step.first, step.undo) if action is not None]
+    actions = [
+        action for step in steps for action in (step.action, *step.first, step.undo) if action is not None
+    ]
     return {action.place: action.line for action in actions}
 
 
@@ -370,16 +347,7 @@ def _form_steps(mapping: MappingSpec, form: OperationSpec) -> tuple[Step, ...]:
     raise AssertionError(form.place)
 
 
-def _state(when: Expression | None, scope: Known) -> State:
-    if when is None:
-        return "yes"
-    try:
-        return "yes" if truthy(value_of(when, scope)) else "no"
-    except Unknown:
-        return "unknown"
-
-
-def _planned(step: Step, state: State, at: _Maker) -> PlannedStep:
+def _planned(step: Step, state: State, at: Maker) -> PlannedStep:
     actions = (step.action,) if step.action is not None else step.first
     return PlannedStep(
         id=step.id,
@@ -391,95 +359,3 @@ def _planned(step: Step, state: State, at: _Maker) -> PlannedStep:
         mint=list(step.mint),
         undo=None if step.undo is None or state == "no" else at.action(step.undo),
     )
-
-
-@dataclass(slots=True)
-class _Maker:
-    """Makes planned calls of one substituted mapping."""
-
-    frame: Frame
-    scope: Known
-    markers: Markers
-    lines: Mapping[str, int]
-
-    def action(self, action: Action) -> PlannedCall:
-        state = _state(action.when, self.scope)
-        if state == "no":
-            return PlannedCall(
-                name=action.name,
-                place=action.place,
-                line=self.lines.get(action.place, 0),
-                effect=action.call.request.effect,
-                state=state,
-                when=None if action.when is None else action.when.text,
-            )
-        confirm = action.confirm
-        look_up = None if confirm is None or confirm.call is None else self.call("look-up", confirm.call)
-        return replace(
-            self.call(action.name, action.call),
-            state=state,
-            when=None if action.when is None else action.when.text,
-            lost=lost_words(action),
-            look_up=look_up,
-        )
-
-    def call(self, name: str, spec: CallSpec, *, anonymous: bool = False) -> PlannedCall:
-        request, problem = None, None
-        try:
-            request = self._request(spec, anonymous)
-        except GatewayError as error:
-            problem = error.detail or error.message
-        except ExpressionError as error:
-            problem = str(error)
-        return PlannedCall(
-            name=name,
-            place=spec.place,
-            line=self.lines.get(spec.place, 0),
-            effect=spec.request.effect,
-            state="yes",
-            request=request,
-            problem=problem,
-            pages=page_words(spec.pages),
-            rules=[rule_words(rule) for rule in spec.replies],
-        )
-
-    def _request(self, spec: CallSpec, anonymous: bool) -> Request:
-        call = requests.build(self.frame, spec, step=spec.place, scope={})
-        call = Pager(spec.pages, self.frame).start(call)
-        if not anonymous:
-            call = self._with_credentials(call)
-        return self._shown(call)
-
-    def _with_credentials(self, call: Call) -> Call:
-        auth = self.frame.mapping.server.auth
-
-        async def nobody(_: Call) -> Reply:
-            raise AssertionError("a plan sends nothing")
-
-        credentials = Credentials(auth, self.frame, MemoryKeeper(float), nobody, float)
-        parts = {"access_token": self.markers.mark("token")} if auth.kind == "oauth2" else {}
-        token = Token(version=0, parts=parts, saved_at=0.0, used_at=0.0) if auth.has_login else None
-        return credentials.place(call, token)
-
-    def _shown(self, call: Call) -> Request:
-        names, shown = self.frame.wire_names, self.markers.shown
-        headers = {name: _readable(value) for name, value in call.headers.items()}
-        body = call.body
-        if body.kind == "soap":
-            headers["soapaction"] = f'"{body.soap.action}"'
-        return Request(
-            method=call.method,
-            url=shown(f"{call.base}{call.target}"),
-            query=[(shown(name), shown(value)) for name, value in call.query],
-            headers=shown(headers),
-            kind=body.kind,
-            body=shown(renamed(body.data, names) if body.kind in ("xml", "soap") else body.data),
-            soap_header=shown(renamed(body.header, names)),
-        )
-
-
-def _readable(value: str) -> str:
-    """Basic credentials as what they are made of; in a plan these are names, not secrets."""
-    if not value.startswith("Basic "):
-        return value
-    return f"Basic {base64.b64decode(value[6:]).decode()}"

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.workbench.plan import Plan, PlannedCall, PlannedStep, Request
+from gateway.workbench.plan import Plan, PlannedStep
+from gateway.workbench.plan_calls import PlannedCall, Request
 
 STATES = {"no": "skipped: ", "unknown": "only when: ", "yes": "because: "}
 

@@ -151,7 +151,9 @@ class _Dry:
         term = self.given.get("searchTerm")
         spec = self._form(Operation.GET_COURSES)
         found = CourseList.of(await self._listed(term), 0.0)
-        return found.matching("" if shape.sent_term(spec.search, term) else shape.stripped_term(spec.search, term))
+        return found.matching(
+            "" if shape.sent_term(spec.search, term) else shape.stripped_term(spec.search, term)
+        )
 
     async def _course(self) -> Tried:
         course = vendor_course(str(self._needed("courseId")))
@@ -175,7 +177,11 @@ class _Dry:
             return Tried(note="Answered from the store; the vendor is not asked.")
         frame = self.tenant.frame(Operation.GET_ENROLMENT, enrolment=await self._record(), known={})
         outcome = await self._run(operations.read_progress(frame))
-        answer = {"id": self.given["enrolmentId"], "progress": _plain(outcome.progress), "reading": outcome.reading}
+        answer = {
+            "id": self.given["enrolmentId"],
+            "progress": _plain(outcome.progress),
+            "reading": outcome.reading,
+        }
         return Tried(answer=answer, warnings=outcome.warnings)
 
     async def _record(self) -> dict[str, Any]:
@@ -212,7 +218,9 @@ class _Dry:
         """RTOPilot's variables, and what is remembered."""
         root: dict[str, Any] = {"quizResults": self.given.get("quizResults", [])}
         if self.operation in (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT) and who is None:
-            raise RequestError("The student is missing. For example: student.id=204 (in a transfer: to.id=204)")
+            raise RequestError(
+                "The student is missing. For example: student.id=204 (in a transfer: to.id=204)"
+            )
         if self.operation is Operation.CREATE_ENROLMENT:
             root["courseId"] = vendor_course(str(self._needed("courseId")))
         else:
@@ -252,7 +260,9 @@ def print_exchange(shown: Mapping[str, Any], console: Console) -> None:
         console.print(f"  sends {escape(json.dumps(shown['body'], ensure_ascii=False))}", soft_wrap=True)
     if shown["outcome"] is not None:
         status = shown["status"] or shown["lost"]
-        console.print(f"  {status} → {outcome} ({escape(shown['rule'] or '')}), {shown['ms']} ms", soft_wrap=True)
+        console.print(
+            f"  {status} → {outcome} ({escape(shown['rule'] or '')}), {shown['ms']} ms", soft_wrap=True
+        )
         console.print(f"  {escape(shown['reply'])}", soft_wrap=True)
 
 
@@ -266,7 +276,10 @@ def print_tried(tried: Tried, console: Console, *, as_json: bool = False) -> Non
     if tried.note is not None:
         console.print(escape(tried.note))
     if tried.not_sent is not None:
-        console.print("[yellow]Stopped before the first write. This would be sent (--really-write sends it):[/]")
+        console.print(
+            "[yellow]Stopped before the first write. This would be sent (--really-write sends it):[/]"
+        )
         print_exchange(tried.not_sent, console)
     if tried.answer is not None:
-        console.print(escape(json.dumps(tried.answer, ensure_ascii=False, indent=2, default=str)), soft_wrap=True)
+        text = json.dumps(tried.answer, ensure_ascii=False, indent=2, default=str)
+        console.print(escape(text), soft_wrap=True)

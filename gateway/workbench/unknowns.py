@@ -27,7 +27,7 @@ LEFT_OUT = ", left out when null"
 
 
 class Unknown(Exception):
-    """An expression needs something that is not known yet. `named`: `shown` says it better than its own text."""
+    """An expression needs something that is not known yet. `named`: `shown` says it better than its text."""
 
     def __init__(self, shown: str, *, named: bool = False) -> None:
         self.shown, self.named = shown, named
@@ -198,12 +198,12 @@ class Substitution:
             if value == written[key]:
                 values[name] = self._value(value, optional=key != name)
             else:
-                shown[name] = self.markers.texts.get(value, f"args.{name}") if isinstance(value, str) else name
+                shown[name] = self.markers.texts.get(str(value), f"args.{name}")
         action["args"] = filled
         return self.scope.plus(args=Known(values, path="args.", shown=shown))
 
     def _value(self, value: Any, *, optional: bool) -> Any:
-        template = compile_template(value, (), lambda text, _path, _at: compile_expression(text), lambda _: None)
+        template = compile_template(value, (), lambda text, *_: compile_expression(text), lambda _: None)
         try:
             return template.render(Context(self.scope, RUNTIME))
         except ExpressionError:

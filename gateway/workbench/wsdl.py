@@ -1,6 +1,6 @@
 """Differences between the SOAP names of a mapping and the vendor's WSDLs, ready to paste into config.yaml.
 
-    wsdl_diff(mapping, names, fetch)  ->  [Difference]        names_block(differences)  ->  YAML
+wsdl_diff(mapping, names, fetch)  ->  [Difference]        names_block(differences)  ->  YAML
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ from typing import Any, Literal
 from gateway.errors import TransportError
 from gateway.mapping.spec import MappingSpec
 from gateway.outbound import Pool
-from gateway.workbench.wsdl_read import Name, NotAWsdl, Wsdl, WsdlOperation, read_wsdl
+from gateway.workbench.wsdl_read import XSD, Name, NotAWsdl, Wsdl, WsdlOperation, read_wsdl
 from gateway.workbench.wsdl_uses import Use, server_reads, uses
 from gateway.yamlfile import Document, read_yaml
 
 Kind = Literal[
     "service", "method", "parameter", "accessor", "type", "namespace", "reply", "address", "action", "style"
 ]
-CERTAIN = frozenset({"namespace"})
 FETCH_S = 15.0
+MAX_OTHERS = 6
 
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Path of a WSDL below the mapping's base, such as `/user.cfc?wsdl` -> its bytes. Raises TransportError or OSError."""
+"""Path of a WSDL below the mapping's base, such as `/user.cfc?wsdl` -> its bytes.
+
+Raises NotAWsdl, TransportError or OSError.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One name the WSDL does not have. `theirs` is the likeliest of its names, None where none is near.
+    """One name the WSDL does not have. `theirs` is the likeliest of its names, None where none is near;
+    `others` are names of the WSDL in that place that the mapping does not use.
 
     `fixable`: a line in `names:` puts it right. Where `note` says why not, the mapping must be changed.
     """
@@ -39,6 +43,7 @@ class Difference:
     place: str
     name: str
     theirs: str | None = None
+    others: tuple[str, ...] = ()
     fixable: bool = False
     note: str | None = None
 
@@ -91,11 +96,22 @@ async def wsdl_diff(
 
 def names_block(differences: Iterable[Difference]) -> str:
     """The `names:` of config.yaml that puts right what can be, or an empty text."""
-    lines = {d.name: f"  {_quoted(d.name)}: {_quoted(d.theirs)}" for d in differences if d.fixable and d.theirs}
+    lines: dict[str, str] = {}
+    for difference in differences:
+        if difference.fixable and difference.name not in lines:
+            lines[difference.name] = _line(difference)
     return "\n".join(["names:", *lines.values()]) + "\n" if lines else ""
 
 
-def _quoted(text: str | None) -> str:
+def _line(difference: Difference) -> str:
+    others = ", ".join(name for name in difference.others if name != difference.theirs)
+    if difference.theirs is None:
+        return f"  # {_quoted(difference.name)}: one of {others}"
+    line = f"  {_quoted(difference.name)}: {_quoted(difference.theirs)}"
+    return f"{line}  # or: {others}" if others else line
+
+
+def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
@@ -108,8 +124,7 @@ def _server_rules(
             known |= wsdl.reachable(operation.reply_parts)
     for name in sorted(server_reads(document)):
         if known and names.get(name, name) not in known:
-            near = _near(names.get(name, name), known)
-            yield Difference(kind="reply", place="server.replies", name=name, theirs=near)
+            yield Difference(kind="reply", place="server.replies", name=name)
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
@@ -123,7 +138,7 @@ class _Comparison:
 
     def __init__(self, use: Use, wsdl: Wsdl, names: Mapping[str, str], calls: list[Use]) -> None:
         self._use, self._wsdl, self._names = use, wsdl, names
-        self._others = {self._name(_local(key)) for call in calls for key in call.body}
+        self._ours = {self._name(name) for call in calls for name in _all_of(call)}
 
     def _name(self, name: str) -> str:
         return self._names.get(name, name)
@@ -131,16 +146,21 @@ class _Comparison:
     def _differs(self, kind: Kind, name: str, theirs: str | None, note: str | None = None) -> Difference:
         return Difference(kind=kind, place=self._use.place, name=name, theirs=theirs, note=note)
 
+    def _guess(self, kind: Kind, name: str, known: Iterable[str]) -> Difference:
+        """A name that is not there, with the nearest of those that the mapping uses nowhere."""
+        free = sorted(set(known) - self._ours)
+        near = free[0] if len(free) == 1 else _near(self._name(name), free)
+        return Difference(
+            kind=kind, place=self._use.place, name=name, theirs=near, others=tuple(free[:MAX_OTHERS])
+        )
+
     def differences(self) -> Iterator[Difference]:
         for key, body in self._use.body.items():
             operation = self._wsdl.operations.get(self._name(_local(key)))
             if operation is None:
-                free = set(self._wsdl.operations) - self._others
-                near = _near(self._name(_local(key)), free)
-                if near is None and len(free) == 1:
-                    near = next(iter(free))
-                yield self._differs("method", _local(key), near)
-                operation = self._wsdl.operations.get(near or "")
+                guess = self._guess("method", _local(key), self._wsdl.operations)
+                yield guess
+                operation = self._wsdl.operations.get(guess.theirs or "")
             if operation is not None:
                 yield from self._method(key, body, operation)
         yield from self._address()
@@ -180,25 +200,27 @@ class _Comparison:
         written = {
             _local(key.removesuffix("?")): value for key, value in data.items() if not key.startswith("$")
         }
-        free = set(known) - {self._name(name) for name in written}
         for name, value in written.items():
             if "${" in name:
                 continue  # a setting chooses this name
             theirs = self._name(name)
             if theirs not in known:
-                near = _near(theirs, free)
-                yield self._differs(kind, name, near)
-                theirs = near or ""
+                guess = self._guess(kind, name, known)
+                yield guess
+                theirs = guess.theirs or ""
             yield from self._below(value, known.get(theirs, ("", "")))
 
     def _below(self, value: Any, type_: Name) -> Iterator[Difference]:
         if not isinstance(value, dict):
             return
+        item = self._wsdl.arrays.get(type_, type_)
+        if item[0] == XSD:
+            written = value.get("$ref") or value.get("$array") or "an object"
+            yield self._differs("type", _local(written), item[1], f"The WSDL says a plain {item[1]} here.")
+            return
+        if "$ref" in value or "$array" in value:
+            yield from self._type(value.get("$ref") or value["$array"], item)
         inside = value.get("$value", value.get("$give", value))
-        if "$ref" in value:
-            yield from self._type(value["$ref"], type_)
-        elif "$array" in value:
-            yield from self._type(value["$array"], self._wsdl.arrays.get(type_, ("", "")))
         yield from self._members(inside, self._wsdl.accessors(type_), "accessor")
 
     def _type(self, written: str, theirs: Name) -> Iterator[Difference]:
@@ -212,7 +234,6 @@ class _Comparison:
 
     def _reads(self, method: str, operation: WsdlOperation) -> Iterator[Difference]:
         known = self._wsdl.reachable(operation.reply_parts) | {f"{operation.name}Response"}
-        own = {self._name(name) for name in self._use.reads}
         for name in sorted(self._use.reads):
             if self._name(name) in known:
                 continue
@@ -221,7 +242,7 @@ class _Comparison:
             elif name == f"{method}Return" and len(operation.reply_parts) == 1:
                 yield self._differs("reply", name, next(iter(operation.reply_parts)))
             else:
-                yield self._differs("reply", name, _near(self._name(name), known - own))
+                yield self._guess("reply", name, known)
 
 
 def _judged(found: list[Difference], mapping: MappingSpec, wsdls: Iterable[Wsdl]) -> list[Difference]:
@@ -237,7 +258,7 @@ def _fixed(difference: Difference, mapping: MappingSpec, known: set[str]) -> Dif
     if note is None and difference.name in known:
         # one line renames it everywhere
         note = "The name is right in other places, so it cannot be renamed: change the mapping here."
-    if note is None and difference.theirs is None:
+    if note is None and difference.theirs is None and not difference.others:
         note = "No name of the WSDL is near; look there."
     return Difference(**{**difference.data(), "note": note, "fixable": note is None})
 
@@ -247,6 +268,17 @@ def _all_names(wsdl: Wsdl) -> Iterator[str]:
         yield from (operation.name, operation.namespace, *operation.parts, *operation.reply_parts)
     for (namespace, local), accessors in wsdl.types.items():
         yield from (namespace, local, *accessors)
+
+
+def _all_of(use: Use) -> Iterator[str]:
+    """Every vendor name one call sends or reads."""
+    yield from use.reads
+    waiting: list[Any] = [use.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield from (_local(key.removesuffix("?")) for key in node if not key.startswith("$"))
+            waiting += node.values()
 
 
 def _local(key: str) -> str:

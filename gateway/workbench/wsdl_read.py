@@ -93,7 +93,7 @@ def _parsed(content: bytes) -> etree._Element:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise NotAWsdl("the answer is not XML") from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise NotAWsdl("the answer has a DTD, which is refused")
     return root
 
@@ -124,7 +124,8 @@ class _Reader:
             if item is not None:
                 self.arrays[name] = _named(attribute, item.partition("[")[0])
         self.types[name] = {
-            child.get("name", ""): _named(child, child.get("type")) for child in node.iter(f"{{{XSD}}}element")
+            child.get("name", ""): _named(child, child.get("type"))
+            for child in node.iter(f"{{{XSD}}}element")
         }
 
     def operations(self) -> Iterator[WsdlOperation]:

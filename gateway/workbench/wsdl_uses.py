@@ -76,7 +76,9 @@ class _Finder:
             last = at == len(steps) - 1
             yield from self._action(step, (*path, "steps", at), around if last else {})
 
-    def _action(self, node: dict[str, Any], path: tuple[str | int, ...], around: dict[str, Any]) -> Iterator[Use]:
+    def _action(
+        self, node: dict[str, Any], path: tuple[str | int, ...], around: dict[str, Any]
+    ) -> Iterator[Use]:
         for at, branch in enumerate(node.get("first", ())):
             yield from self._action(branch, (*path, "first", at), {})
         whole = {**self._shared.get(node.get("use", ""), {}), **node}
@@ -132,7 +134,9 @@ def vendor_names(text: str, items: set[str], *, item: bool = False) -> Iterator[
     yield from (part.name for part in fields if part.start not in skipped)
     for part, _ in tree.everything(expression.tree):
         if isinstance(part, tree.Call) and part.name == "descend":
-            yield from (argument.value for argument in part.arguments[1:] if isinstance(argument, tree.Literal))
+            yield from (
+                argument.value for argument in part.arguments[1:] if isinstance(argument, tree.Literal)
+            )
 
 
 def _own_names(parts: tuple[str, ...], items: set[str], *, item: bool) -> int:

@@ -130,8 +130,8 @@ def test_a_file_without_sections_or_that_is_a_list_is_told_so() -> None:
 JUNK: list[Any] = [
     None, True, 0, -1, 1.5, "", "x", "${", "${secrets.k}", "${a.b.c}", "$x", [], {}, [None], [[]], [{}],
     {"x": None}, {"$each": 1}, {"$each": "x", "$as": []}, {"use": "nope"}, "earlier", "restart",
-    "GET /x", "${settings.x}/h", "9" * 5000, {"kind": "session"}, {"type": "text"}, ["a", "a"], {"": ""}, "`", "[?",
-    "(" * 60,
+    "GET /x", "${settings.x}/h", "9" * 5000, {"kind": "session"}, {"type": "text"}, ["a", "a"], {"": ""},
+    "`", "[?", "(" * 60,
 ]  # fmt: skip
 DOCUMENTS: list[Any] = [read_yaml(file).data for file in [*SHIPPED, TEXTS / "whole.yaml"]]
 KEYS = sorted(

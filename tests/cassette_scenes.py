@@ -1,0 +1,194 @@
+"""The scenes that the cassettes hold: every operation of every mapping, and what vendors answer on a bad day."""
+
+from __future__ import annotations
+
+from gateway import ids
+from gateway.contract import Person
+from gateway.sandbox.faults import Fault
+from gateway.sandbox.learning_assistant_seed import (
+    CANDIDATE_UUID,
+    COURSE_UUID,
+    NO_QAN_COURSE_UUID,
+    SHARED_QAN_COURSE_UUIDS,
+    THIRD_TRAINER_UUID,
+)
+from tests.cassette_stage import (
+    LEARNING_ASSISTANT,
+    TALENTLMS,
+    Choose,
+    Scene,
+    cancel,
+    course,
+    courses,
+    create,
+    mark,
+    read,
+    transfer,
+)
+
+ANA = Person(id="5204", first_name="Ana", last_name="Díaz & Söhne")
+BO = Person(id="5205", first_name="Bo", last_name="")
+MIA = Person(id="204", first_name="Mia", last_name="Tan")  # with prefix `rtop-`, user 7 of the portal
+_CANDIDATE = ids.encode((CANDIDATE_UUID, COURSE_UUID))
+_ELSEWHERE = ids.encode((CANDIDATE_UUID, NO_QAN_COURSE_UUID))
+_BY_EMAIL = Person(id="mia.tan", first_name="Mia", last_name="Tan")
+_SEEDED = Person(id="stu-1001", first_name="Robin", last_name="Sample")
+
+SCENES: tuple[Scene, ...] = (
+    Scene(vendor=TALENTLMS, name="getCourses", asks=(courses(), courses("r&d")), answers=()),
+    Scene(
+        vendor=TALENTLMS,
+        name="getCourses-wrong-key",
+        asks=(courses(),),
+        secrets={"apiKey": "wrong"},
+        answers=(),
+    ),
+    Scene(
+        vendor=TALENTLMS,
+        name="getCourses-throttled",
+        asks=(courses("whs"),),
+        faults=(Fault(kind="too_many", retry_after=1),),
+        answers=(),
+    ),
+    Scene(vendor=TALENTLMS, name="getCourse", asks=(course("127"), course("999")), answers=()),
+    Scene(vendor=TALENTLMS, name="createEnrolment-new-learner", asks=(create("128", ANA),), answers=()),
+    Scene(
+        vendor=TALENTLMS,
+        name="createEnrolment-known-learner",
+        asks=(create("126", BO), create("129", BO)),
+        answers=(),
+    ),
+    Scene(
+        vendor=TALENTLMS,
+        name="createEnrolment-found-by-email",
+        asks=(create("127", _BY_EMAIL),),
+        settings={"email": "${student.id}@example.org"},
+        answers=(),
+    ),
+    Scene(
+        vendor=TALENTLMS,
+        name="createEnrolment-already-enrolled",
+        asks=(create("126", MIA),),
+        settings={"loginPrefix": "rtop-"},
+        answers=(),
+    ),
+    Scene(
+        vendor=TALENTLMS,
+        name="createEnrolment-refused",
+        asks=(create("999", MIA),),
+        settings={"loginPrefix": "rtop-"},
+        answers=(),
+    ),
+    Scene(
+        vendor=TALENTLMS,
+        name="createEnrolment-answer-lost",
+        asks=(create("127", ANA),),
+        faults=(
+            Fault(kind="error", path="/usersignup", status=502, applied=True),
+            Fault(kind="error", path="/addusertocourse", status=502, applied=True),
+        ),
+        answers=(),
+    ),
+    Scene(vendor=TALENTLMS, name="getEnrolment", asks=(read("7-126"), read("12-126")), answers=()),
+    Scene(vendor=TALENTLMS, name="getEnrolment-completed", asks=(read("11-126"),), answers=()),
+    Scene(vendor=TALENTLMS, name="getEnrolment-unknown", asks=(read("7-131"), read("999-126")), answers=()),
+    Scene(
+        vendor=TALENTLMS, name="transferEnrolment", asks=(transfer(BO, "7-126"), read("7-126")), answers=()
+    ),
+    Scene(vendor=TALENTLMS, name="cancelEnrolment", asks=(create("128", ANA), cancel(), read()), answers=()),
+    Scene(
+        vendor=TALENTLMS, name="cancelEnrolment-adopted", asks=(cancel("7-126"), cancel("7-126")), answers=()
+    ),
+    Scene(vendor=TALENTLMS, name="updateMarking", asks=(mark("7-126"),), answers=()),
+    Scene(
+        vendor=TALENTLMS,
+        name="updateMarking-refused",
+        asks=(mark("7-126"),),
+        settings={"marking": "refuse"},
+        answers=(),
+    ),
+    Scene(vendor=LEARNING_ASSISTANT, name="getCourses", asks=(courses(), courses("600/0000/2")), answers=()),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="getCourses-wrong-password",
+        asks=(courses(),),
+        secrets={"password": "wrong"},
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="getCourses-session-expired",
+        asks=(read(_CANDIDATE), courses("induction")),
+        faults=(Fault(kind="expired_token", path="course.cfc"),),
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT, name="getCourse", asks=(course(COURSE_UUID), course("nothing")), answers=()
+    ),
+    Scene(vendor=LEARNING_ASSISTANT, name="createEnrolment", asks=(create(COURSE_UUID, ANA),), answers=()),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="createEnrolment-with-units",
+        asks=(create(SHARED_QAN_COURSE_UUIDS[0], BO),),
+        settings={
+            "sendUnits": True,
+            "evaluation": True,
+            "sendLogin": True,
+            "email": "${student.id}@learners.example",
+            "assessorByCourse": {SHARED_QAN_COURSE_UUIDS[0]: THIRD_TRAINER_UUID},
+        },
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="createEnrolment-refused",
+        asks=(create(COURSE_UUID, _SEEDED),),
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="createEnrolment-answer-lost",
+        asks=(create(COURSE_UUID, ANA),),
+        faults=(Fault(kind="error", path="enrolment.cfc", status=502, applied=True),),
+        answers=(),
+    ),
+    Scene(vendor=LEARNING_ASSISTANT, name="getEnrolment", asks=(read(_CANDIDATE),), answers=()),
+    Scene(vendor=LEARNING_ASSISTANT, name="getEnrolment-unknown", asks=(read(_ELSEWHERE),), answers=()),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="transferEnrolment",
+        asks=(transfer(BO, _CANDIDATE), read(_CANDIDATE)),
+        settings={"transfer": "create", "cancel": "update"},
+        switches={"status_accessor": "Status"},
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="transferEnrolment-refused",
+        asks=(transfer(BO, _CANDIDATE),),
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="cancelEnrolment",
+        asks=(create(COURSE_UUID, ANA), cancel(), read()),
+        settings={"cancel": "update"},
+        switches={"status_accessor": "Status"},
+        answers=(),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="cancelEnrolment-listed",
+        asks=(cancel(_CANDIDATE),),
+        settings={"cancel": "list"},
+        answers=(),
+    ),
+    Scene(vendor=LEARNING_ASSISTANT, name="cancelEnrolment-refused", asks=(cancel(_CANDIDATE),), answers=()),
+    Scene(vendor=LEARNING_ASSISTANT, name="updateMarking", asks=(mark(_CANDIDATE),), answers=()),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="choices",
+        asks=(Choose(setting="company"), Choose(setting="assessor"), Choose(setting="verifier")),
+        answers=(),
+    ),
+)

@@ -1,0 +1,160 @@
+"""The gateway as a process of its own, started quickly, with time that can be simulated, and killed at will.
+
+A fork server has everything imported already, so that a start takes a quarter of a second: a test may kill it
+fifty times. The child serves exactly what `lms-gateway serve` serves (create_app behind listening); besides,
+its clock may be moved, and its waits may be shortened while the clock moves on as if they had been waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import gateway
+from tests.support.waiting import until
+
+START_S = 30.0
+STOP_S = 15.0
+WAITED = 0.03
+"""The share of a wait that is really waited for, where waits are simulated."""
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_PRELOAD = ["gateway.serving", "gateway.config", "tests.support.gateway_process"]
+
+
+class GatewayProcess:
+    """One gateway process. `output` is everything it ever wrote: its log, at DEBUG, and whatever else."""
+
+    def __init__(
+        self, config: Path, *, output: Path, moved_s: float = 0.0, simulated_waits: bool = False
+    ) -> None:
+        _CONTEXT.set_forkserver_preload(_PRELOAD)
+        os.environ.setdefault("PYTHONPATH", str(Path(gateway.__file__).parent.parent))
+        self.output = output
+        self._ours, theirs = _CONTEXT.Pipe()
+        arguments = (str(config), str(output), moved_s, simulated_waits, theirs)
+        self._process = _CONTEXT.Process(target=child, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self.url = self._hear()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def move(self, seconds: float) -> None:
+        """Let its clock jump ahead."""
+        self._ours.send(seconds)
+        self._hear()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.join(STOP_S)
+
+    def stop(self) -> None:
+        """SIGTERM; waits until it has gone."""
+        self._process.terminate()
+        self._process.join(STOP_S)
+        if self._process.is_alive():
+            self.kill()
+
+    def _hear(self) -> str:
+        if not self._ours.poll(START_S):
+            self.kill()
+            raise AssertionError(f"the gateway did not answer:\n{_tail(self.output)}")
+        try:
+            return str(self._ours.recv())
+        except EOFError:
+            raise AssertionError(f"the gateway ended:\n{_tail(self.output)}") from None
+
+
+@contextlib.contextmanager
+def gateway_running(
+    config: Path, *, output: Path | None = None, moved_s: float = 0.0, simulated_waits: bool = False
+) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(
+        config,
+        output=output or config.parent / "gateway.log",
+        moved_s=moved_s,
+        simulated_waits=simulated_waits,
+    )
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def child(config: str, output: str, moved_s: float, simulated_waits: bool, pipe: Connection) -> None:
+    """The child's whole life."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    asyncio.run(_serve(Path(config), moved_s, simulated_waits, pipe))
+
+
+async def _serve(config: Path, moved_s: float, simulated_waits: bool, pipe: Connection) -> None:
+    from gateway import logs
+    from gateway.app import create_app
+    from gateway.config import load_config
+    from gateway.listen import listening
+
+    logs.set_up("debug")
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    settings = load_config(config)
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        clock = app.state.gateway.database.clock
+        clock.move(moved_s)
+        if simulated_waits:
+            _simulate_waits(app.state.gateway)
+
+        def move() -> None:
+            try:
+                clock.move(pipe.recv())
+                pipe.send("moved")
+            except EOFError:  # the test has gone
+                loop.remove_reader(pipe.fileno())
+                stop.set()
+
+        async with listening(app, settings.listen.host, settings.listen.port) as url:
+            loop.add_reader(pipe.fileno(), move)
+            pipe.send(url)
+            await stop.wait()
+
+
+def _simulate_waits(gateway_: object) -> None:
+    database, tenants = gateway_.database, gateway_.tenants  # type: ignore[attr-defined]
+
+    async def pause(seconds: float) -> None:
+        database.clock.move(seconds * (1 - WAITED))
+        await asyncio.sleep(seconds * WAITED)
+
+    for tenant in tenants.values():
+        tenant.vendor.pause = pause
+
+
+def _tail(output: Path) -> str:
+    with contextlib.suppress(OSError):
+        return output.read_text(errors="replace")[-4000:]
+    return "(no output)"
+
+
+def wait_gone(pid: int) -> None:
+    """Until no process has this id any more."""
+
+    def gone() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(gone, what=f"the end of process {pid}")
