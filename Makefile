@@ -1,5 +1,5 @@
 # `make run` and `make test` are all a newcomer needs; everything else is for who works on the code.
-.PHONY: run test test-long check bench lock clean packages
+.PHONY: help run test test-long check bench cassettes lock clean packages
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -14,6 +14,7 @@ help:
 	@echo "make check      lint and types only"
 	@echo "make test-long  the same tests with longer storms"
 	@echo "make bench      CPU and latency beside a hand-written adapter"
+	@echo "make cassettes  record tests/cassettes again, against the sandbox stand-ins"
 	@echo "make lock       refresh requirements.lock from pyproject.toml"
 
 $(STAMP): requirements.lock pyproject.toml
@@ -46,6 +47,9 @@ test-long: check
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
+
+cassettes: $(STAMP)
+	PYTHONPATH=. $(BIN)/python tests/record_cassettes.py
 
 lock: $(STAMP)
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

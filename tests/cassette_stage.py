@@ -7,9 +7,10 @@ Nothing depends on the hour, on chance or on a port, and no credential is writte
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,6 +27,7 @@ from gateway.engine.calls import Call, Reply
 from gateway.errors import GatewayError
 from gateway.mapping.load import load_mapping
 from gateway.mapping.settings import parse_settings
+from gateway.mapping.spec import MappingSpec
 from gateway.outbound import Pool
 from gateway.outbound.transport import AiohttpTransport
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
@@ -152,11 +154,10 @@ def _about(operation: Operation, enrolment_id: str | None, **more: Any) -> Ask:
 
 @dataclass(slots=True, kw_only=True)
 class Played:
-    """What came of a scene so far: an answer for each ask, and (operation, step) of each call made."""
+    """What came of a scene so far: an answer for each ask, and the step of each call made."""
 
     answers: list[str] = field(default_factory=list)
-    steps: set[tuple[str, str]] = field(default_factory=set)
-    operation: str = ""
+    steps: set[str] = field(default_factory=set)
 
 
 async def play(scene: Scene, played: Played, pool: Pool, origin: str) -> None:
@@ -164,7 +165,6 @@ async def play(scene: Scene, played: Played, pool: Pool, origin: str) -> None:
     async with _gateway(scene, played, pool, origin) as perform:
         last = ""
         for number, ask in enumerate(scene.asks):
-            played.operation = ask.operation.value if isinstance(ask, Ask) else "choices"
             try:
                 result = await _ask(perform, ask, last, f"ref-{number}")
                 played.answers.append(_line(result))
@@ -202,7 +202,7 @@ class _Watch:
         self._played = played
 
     async def exchange(self, call: Call, timeout_s: float) -> Reply:
-        self._played.steps.add((self._played.operation, call.step))
+        self._played.steps.add(call.step)
         return await self._client.exchange(call, timeout_s)
 
 
@@ -213,7 +213,13 @@ async def _gateway(scene: Scene, played: Played, pool: Pool, origin: str) -> Asy
         database = Database.open(f"sqlite:///{folder}/gateway.db")
         key = tokens.derive_key("sandbox")
         tenant = open_tenant(
-            spec, database, owner="test", session_key=key, pool=pool, pause=_no_pause, random=Random(7)
+            spec,
+            database,
+            owner="test",
+            session_key=key,
+            pool=pool,
+            pause=_passing(database),
+            random=Random(7),
         )
         tenant.vendor.client = _Watch(tenant, played)  # type: ignore[assignment]
         tenants, runs = {TENANT: tenant}, Runs("test")
@@ -226,7 +232,7 @@ async def _gateway(scene: Scene, played: Played, pool: Pool, origin: str) -> Asy
 
 
 def _spec(scene: Scene, origin: str) -> TenantSpec:
-    mapping = load_mapping(ROOT / "mappings" / f"{scene.vendor}.yaml").mapping
+    mapping = _mapping(scene.vendor)
     given = json.dumps({**SETTINGS[scene.vendor], **scene.settings}, ensure_ascii=False)
     return TenantSpec(
         name=TENANT,
@@ -238,12 +244,22 @@ def _spec(scene: Scene, origin: str) -> TenantSpec:
     )
 
 
+@functools.cache
+def _mapping(vendor: str) -> MappingSpec:
+    return load_mapping(ROOT / "mappings" / f"{vendor}.yaml").mapping
+
+
 def _host(origin: str) -> str:
     return str(urlsplit(origin).hostname)
 
 
-async def _no_pause(seconds: float) -> None:
-    """Nobody waits here; what a pause is for is tested beside retry and runs."""
+def _passing(database: Database) -> Callable[[float], Awaitable[None]]:
+    """A pause that nobody waits for: the gateway's clock moves on instead."""
+
+    async def pause(seconds: float) -> None:
+        database.clock.move(seconds)
+
+    return pause
 
 
 # -- what left, as text -------------------------------------------------------------------------------

@@ -78,11 +78,9 @@ def _keep(scene: Scene, text: str) -> str:
     if scene.path.exists() and scene.path.read_text("utf-8").split("\n", 1)[1] == text:
         return "as it was"
     today = datetime.now(UTC).date().isoformat()
-    first = (
-        f"# recorded: sandbox stand-in of {scene.vendor} (written from vendors/{scene.vendor}.md), {today}\n"
-    )
+    source = f"sandbox stand-in of {scene.vendor} (written from vendors/{scene.vendor}.md)"
     scene.path.parent.mkdir(parents=True, exist_ok=True)
-    scene.path.write_text(first + text, "utf-8")
+    scene.path.write_text(f"# recorded: {source}, {today}\n{text}", "utf-8")
     return "recorded"
 
 

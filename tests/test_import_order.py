@@ -18,7 +18,7 @@ ORDER = [
     {"rtopilot"},
     {"config", "configfile", "tenants", "tenant_doors", "tenant_hosts", "logs"},
     {"workbench", "operator", "sandbox"},
-    {"app"},
+    {"app", "listen", "serving"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

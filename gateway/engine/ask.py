@@ -154,4 +154,4 @@ def valued(frame: Frame, spec: CallSpec, answer: Answer, *, listed: bool = True)
             value |= spec.value.render(frame.context(**answer.scope))
         except ExpressionError as error:
             return unusable(spec, answer, error)
-    return replace(answer, value=value)
+    return Answer(reply=answer.reply, verdict=answer.verdict, scope=answer.scope, value=value)

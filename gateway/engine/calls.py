@@ -73,6 +73,21 @@ class Reply:
     left_at: float = 0.0
     verdict: Verdict | None = None
 
+    def judged(self, verdict: Verdict) -> Reply:
+        """The same reply with its verdict. Written out: `replace` is three times slower, on every call."""
+        return Reply(
+            status=self.status,
+            headers=self.headers,
+            body=self.body,
+            text=self.text,
+            xml=self.xml,
+            soap=self.soap,
+            undecodable=self.undecodable,
+            lost=self.lost,
+            left_at=self.left_at,
+            verdict=verdict,
+        )
+
     def scope(self) -> dict[str, Any]:
         """The reply as expressions see it, under the root `reply`."""
         return {

@@ -121,7 +121,9 @@ def read_progress(frame: Frame) -> Work:
     values = (reader.steps[step.id] for step in reversed(read))
     reading = next((value for value in values if value is not None), None)
     return Outcome(
-        reading=reading, progress=shape.progress(progress.policy, reading or {}), warnings=tuple(reader.warnings)
+        reading=reading,
+        progress=shape.progress(progress.policy, reading or {}),
+        warnings=tuple(reader.warnings),
     )
 
 

@@ -124,6 +124,8 @@ class Background:
                 await self._end_old(tenant, task)
             else:
                 await self._step(tenant, task)
+        except LostLease:
+            return  # another gateway is at it
         except GatewayError as error:
             code, final = error.code, error.status == 422
             with contextlib.suppress(LostLease):

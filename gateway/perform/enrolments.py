@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from gateway import ids
 from gateway.contract import Operation
 from gateway.engine import operations, shape
@@ -75,13 +77,7 @@ async def _adopt(
     tenant: Tenant, enrolment_id: str, decoded: ids.EnrolmentId, deadline: Deadline, trace: Trace
 ) -> Found:
     spec = create_form(tenant)
-    progress = tenant.mapping.progress
-    if (
-        decoded.alias is not None
-        or len(decoded.parts) != len(spec.key)
-        or progress is None
-        or not progress.read
-    ):
+    if decoded.alias is not None or len(decoded.parts) != len(spec.key) or not tenant.can_read:
         raise unknown()
     record = dict(zip(spec.key, decoded.parts, strict=True))
     reading = await read(tenant, record, deadline, trace)
@@ -137,11 +133,16 @@ def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSp
 
 async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -> dict[str, Any]:
     """What the store remembers of a student and a course, as expressions see it under `known`."""
+    who = student_id if tenant.remembers_students else None
+    which = course if tenant.mapping.remembers_courses else None
+    if who is None and which is None:
+        return {"student": None, "course": None}
 
-    def recall(conn: Any) -> dict[str, Any]:
-        student = people.recall(conn, tenant.name, "student", student_id) if student_id is not None else None
-        of_course = people.recall(conn, tenant.name, "course", course) if course is not None else None
-        return {"student": student, "course": of_course}
+    def recall(conn: Connection) -> dict[str, Any]:
+        return {
+            "student": None if who is None else people.recall(conn, tenant.name, "student", who),
+            "course": None if which is None else people.recall(conn, tenant.name, "course", which),
+        }
 
     return await tenant.database.read(recall)
 

@@ -32,20 +32,18 @@ class StoreJournal:
         tenant: str,
         steps: Sequence[Step],
         subjects: Mapping[str, str | None],
-        doubt: Doubt | None = None,
     ) -> None:
         self._database, self._run_id, self._owner, self._tenant = database, run_id, owner, tenant
         self._seq = {step.id: index for index, step in enumerate(steps)}
         self._subjects = subjects
         self._pending: list[Change] = []
-        self._left = {_name(doubt)} if doubt is not None else set()
         self.commits: dict[str, Commit] = {}
-        self.wrote = False
 
     def commit(self, commit: Commit) -> None:
         self.commits[commit.step] = commit
         seq = self._seq[commit.step]
-        if commit.effect == "write" and (commit.value is not None or commit.outcome in ("ok", "already")):
+        skipped = commit.value is None and commit.outcome == "ok"
+        if commit.effect == "write" and not skipped:  # an optional step that failed is not taken up again
             self._pending.append(
                 lambda conn: steps.step_done(
                     conn,
@@ -73,7 +71,7 @@ class StoreJournal:
     async def flush(self, leaving: Call | None) -> None:
         changes = self.taken()
         if leaving is not None and leaving.journal is not None:
-            changes.append(self._started(leaving.journal))
+            changes.append(self._started(leaving.journal, again=leaving.again))
         if changes:
             await self._database.write(lambda conn: self._apply_fenced(conn, changes))
 
@@ -81,10 +79,8 @@ class StoreJournal:
         steps.require_ours(conn, self._run_id, self._owner)
         apply(conn, changes)
 
-    def _started(self, name: str) -> Change:
-        seq, again, now = self._seq[name.partition("/")[0]], name in self._left, self._database.clock.now()
-        self._left.add(name)
-        self.wrote = True
+    def _started(self, name: str, *, again: bool) -> Change:
+        seq, now = self._seq[name.partition("/")[0]], self._database.clock.now()
         return lambda conn: steps.step_started(
             conn, self._run_id, self._owner, seq, name, now, again=again, fenced=True
         )
@@ -107,10 +103,6 @@ def apply(conn: Connection, changes: Sequence[Change]) -> None:
     """What a journal has gathered; the caller's transaction is fenced by what it does to the run itself."""
     for change in changes:
         change(conn)
-
-
-def _name(doubt: Doubt) -> str:
-    return doubt.step if doubt.branch is None else f"{doubt.step}/{doubt.branch}"
 
 
 def resume(stored: Sequence[steps.Step], *, settle_only: bool) -> Resume:

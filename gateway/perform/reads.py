@@ -95,8 +95,7 @@ async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, t
     if stored.state != "active":
         raise NotFound("This enrolment has been cancelled.", code="enrolment_cancelled")
     reading = found.reading
-    progress = tenant.mapping.progress
-    if reading is None and progress is not None and progress.read:
+    if reading is None and tenant.can_read:
         reading = await finding.read(tenant, stored.record, deadline, trace)
         await _keep(tenant, stored, reading.progress)
     percent = finding.told_percent(tenant, stored, reading.progress if reading is not None else None)

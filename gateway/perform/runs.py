@@ -171,7 +171,7 @@ class Runs:
                 return str(run.output["id"])
             if run.state == "in_doubt":
                 raise OutcomeUnknown()
-            await asyncio.sleep(POLL_S)
+            await tenant.vendor.pause(POLL_S)
 
     async def _answer(self, tenant: Tenant, run_id: str, waiting: Any, deadline: Deadline) -> str:
         try:
@@ -257,7 +257,8 @@ class Runs:
         while True:
             work.frame.steps.clear()
             work.frame.warnings.clear()
-            journal = self._journal(work, run, resume.doubt)
+            work.frame.results.clear()
+            journal = self._journal(work, run)
             try:
                 outcome = await drive(
                     operations.perform(work.frame, work.form, resume),
@@ -287,7 +288,7 @@ class Runs:
                 await self._fail(work, run, error, journal, trace)
                 raise
 
-    def _journal(self, work: Work, run: runs.Run, doubt: Doubt | None) -> StoreJournal:
+    def _journal(self, work: Work, run: runs.Run) -> StoreJournal:
         return StoreJournal(
             work.tenant.database,
             run_id=run.id,
@@ -295,7 +296,6 @@ class Runs:
             tenant=work.tenant.name,
             steps=work.form.steps,
             subjects={"student": work.student, "course": work.course},
-            doubt=doubt,
         )
 
     def _next_look(
@@ -368,7 +368,7 @@ class Runs:
     ) -> None:
         now = work.tenant.database.clock.now()
         changes = journal.taken() if journal is not None else []
-        undone = _undoable(work, journal) if journal is not None else []
+        undone = operations.undoable(work.frame, work.form) if journal is not None else ()
         shown = _traced(work, trace, now) if trace is not None else []
 
         def fail(conn: Connection) -> None:
@@ -432,20 +432,6 @@ def _error_of(run: runs.Run | None) -> GatewayError:
     error = GatewayError(stored.get("message"), code=stored.get("code"), detail=stored.get("detail"))
     error.status = int(stored.get("status", 500))
     return error
-
-
-def _undoable(work: Work, journal: StoreJournal) -> list[Step]:
-    """Steps this run performed itself (never `already`) and that can be taken back, newest first."""
-    done = [
-        step
-        for step in work.form.steps
-        if step.id in journal.commits and journal.commits[step.id].outcome == "ok"
-    ]
-    return [
-        step
-        for step in reversed(done)
-        if step.undo is not None and journal.commits[step.id].value is not None
-    ]
 
 
 def _queue_step(conn: Connection, work: Work, run: runs.Run, step: Step, kind: str, now: float) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from gateway.contract import Operation, Person
+from gateway.engine.calls import Call, Reply
 from gateway.engine.frame import Frame
 from gateway.errors import ProblemsFound
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import MappingSpec, OperationSpec
+from gateway.mapping.spec import MappingSpec, OperationSpec, Step
 from gateway.mapping.templates import as_text
 from gateway.outbound import Pool
 from gateway.perform.courses import Catalogue
@@ -77,6 +78,8 @@ class Tenant:
     facts: dict[str, Any] = field(default_factory=dict)
     vendor_faults: int = 0
     create_form: OperationSpec | None = None
+    remembers_students: bool = True
+    can_read: bool = True
 
     @property
     def name(self) -> str:
@@ -192,8 +195,8 @@ def open_tenant(
         else None
     )
 
-    async def log_in(call: Any) -> Any:
-        return await client.exchange(call, call.timeout_s or 5.0)
+    async def log_in(call: Call) -> Reply:
+        return await vendor.log_in_call(call)
 
     credentials = Credentials(auth, login_frame, keeper, log_in, now)
     vendor = Vendor(
@@ -213,4 +216,18 @@ def open_tenant(
         allowance=allowance,
         catalogue=Catalogue(now),
         random=chance,
+        remembers_students=any("student" in step.remember for step in _steps(spec.mapping)),
+        can_read=_can_read(spec.mapping),
     )
+
+
+def _steps(mapping: MappingSpec) -> Iterator[Step]:
+    forms = list(mapping.operations.values())
+    for form in forms:
+        yield from form.steps
+        forms.extend(form.of.values())
+
+
+def _can_read(mapping: MappingSpec) -> bool:
+    """Whether one enrolment can be read at the vendor, which adopting an unknown id needs."""
+    return Operation.GET_ENROLMENT in mapping.operations or bool(mapping.progress and mapping.progress.read)

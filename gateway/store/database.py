@@ -34,7 +34,7 @@ class Database:
     """One store: `await write(fn)`, `await read(fn)`, `clock`.
 
     Closures take a Connection and do database work only: they may run in another thread, after their
-    caller was cancelled, and (PostgreSQL, after a deadlock) more than once.
+    caller was cancelled, and more than once (after a neighbour's failure; on PostgreSQL after a deadlock).
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def recall_many(
 
 
 def _merge(conn: Connection, tenant: str, kind: Kind, subjects: Mapping[str, Fields], now: float) -> int:
-    existing = _fields(conn, _LOCK_MANY, tenant, kind, list(subjects))
+    existing = _locked(conn, tenant, kind, list(subjects))
     rows = [
         {
             "tenant": tenant,
@@ -63,6 +63,14 @@ def _merge(conn: Connection, tenant: str, kind: Kind, subjects: Mapping[str, Fie
     if changed:
         conn.execute(_UPSERT, changed)
     return len(changed)
+
+
+def _locked(conn: Connection, tenant: str, kind: Kind, subjects: list[str]) -> dict[str, dict[str, Any]]:
+    if len(subjects) > 1:
+        return _fields(conn, _LOCK_MANY, tenant, kind, subjects)
+    values = {"in_tenant": tenant, "of_kind": kind, "subject": subjects[0]}
+    row = conn.execute(_LOCK_ONE, values).first()
+    return {} if row is None else {subjects[0]: row.fields}
 
 
 def _fields(
@@ -85,6 +93,7 @@ _RECALL_MANY = select(known.c.subject_id, known.c.fields).where(
     *_OF_KIND, known.c.subject_id.in_(bindparam("subjects", expanding=True))
 )
 _LOCK_MANY = _RECALL_MANY.with_for_update()
+_LOCK_ONE = _RECALL.with_for_update()
 _NEW = insert(known)
 _UPSERT = _NEW.on_conflict_do_update(
     index_elements=[known.c.tenant, known.c.kind, known.c.subject_id],

@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, or_, select, update
 
 from gateway.store.claims import LostLease, claim_statement
-from gateway.store.tables import LIVE, enrolment, insert, run
+from gateway.store.tables import IS_LIVE, enrolment, insert, run
 
 State = Literal["running", "in_doubt", "done", "failed"]
 Kind = Literal["new", "joined", "in_doubt", "answered"]
@@ -257,10 +257,9 @@ _NOTHING_YET: dict[str, Any] = dict.fromkeys(
         "listed_at",
     )
 )
-_IS_LIVE = run.c.state.in_(LIVE)
 _SAME = and_(run.c.tenant == bindparam("tenant"), run.c.fingerprint == bindparam("fingerprint"))
 _THIS = run.c.id == bindparam("run_id")
-_OURS = and_(_THIS, run.c.owner == bindparam("holder"), _IS_LIVE)
+_OURS = and_(_THIS, run.c.owner == bindparam("holder"), IS_LIVE)
 _NOW: Any = bindparam("now")
 _FREE = or_(run.c.lease_until.is_(None), run.c.lease_until <= _NOW)
 _DUE = or_(
@@ -273,7 +272,7 @@ _TAKEN: dict[str, Any] = {"owner": bindparam("new_owner"), "lease_until": bindpa
 _INSERT = insert(run).on_conflict_do_nothing()
 _DELETE = delete(run).where(_THIS)
 _GET = select(run).where(_THIS)
-_STANDING = select(run).where(_SAME, _IS_LIVE).with_for_update()
+_STANDING = select(run).where(_SAME, IS_LIVE).with_for_update()
 _LATEST_DONE = (
     select(run, enrolment.c.state.label("made_state"), enrolment.c.seen_at.label("made_seen_at"))
     .outerjoin(enrolment, and_(enrolment.c.tenant == run.c.tenant, enrolment.c.id == run.c.enrolment_id))
@@ -313,7 +312,7 @@ _IN_DOUBT = (
 )
 _RENEW = update(run).where(_OURS).values(lease_until=bindparam("until"))
 _CLAIM = claim_statement(run, _DUE, run.c.created_at)
-_CLAIM_ONE = update(run).where(_THIS, _IS_LIVE, _FREE).values(**_TAKEN).returning(*run.c)
+_CLAIM_ONE = update(run).where(_THIS, IS_LIVE, _FREE).values(**_TAKEN).returning(*run.c)
 _TOLD_ERROR = update(run).where(_THIS).values(told_error_at=_NOW)
 _REPEATED = update(run).where(_THIS).values(repeated_at=_NOW)
 _MARK_LISTED = update(run).where(_THIS).values(listed_at=_NOW)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, and_, bindparam, select, update
 
 from gateway.store.claims import LostLease
-from gateway.store.tables import LIVE, insert, run, step
+from gateway.store.tables import IS_LIVE, insert, run, step
 
 
 class StepInDoubt(Exception):
@@ -98,7 +98,7 @@ def require_ours(conn: Connection, run_id: str, owner: str) -> None:
 
 _LOCK_OURS = (
     select(run.c.id)
-    .where(run.c.id == bindparam("of_run"), run.c.owner == bindparam("holder"), run.c.state.in_(LIVE))
+    .where(run.c.id == bindparam("of_run"), run.c.owner == bindparam("holder"), IS_LIVE)
     .with_for_update()
 )
 _NEW = insert(step).values(

@@ -30,10 +30,12 @@ metadata = MetaData(
     }
 )
 
-LIVE = ("running", "in_doubt")
-"""States of a run that stand in the way of a second one for the same request."""
-
 _LIVE_ONLY = text("state IN ('running', 'in_doubt')")
+IS_LIVE = text("run.state IN ('running', 'in_doubt')")
+"""Whether a run stands in the way of a second one for the same request.
+
+As text: a bound list would be expanded anew at every execution, which costs more than the query.
+"""
 _OPEN_ONLY = text("state = 'open'")
 _PENDING_ONLY = text("state = 'pending'")
 

@@ -105,17 +105,30 @@ class GroupCommit:
 
 
 def _commit(conn: Connection, jobs: list[_Job]) -> None:
-    alone = len(jobs) == 1
+    """All closures in one transaction; when one of them fails, all again, each in its own savepoint.
+
+    Failures are rare and savepoints are not cheap, so the first attempt goes without.
+    """
     try:
         with conn.begin():
-            if alone:
-                jobs[0].result = jobs[0].fn(conn)
-            else:
-                for job in jobs:
-                    _in_savepoint(conn, job)
+            for job in jobs:
+                job.result = job.fn(conn)
     except BaseException as exc:  # noqa: BLE001 - whatever it is, the thread lives and each caller hears it
+        _clear(conn)
+        if len(jobs) == 1:
+            jobs[0].error = _error(exc, alone=True)
+        else:
+            _commit_apart(conn, jobs)
+
+
+def _commit_apart(conn: Connection, jobs: list[_Job]) -> None:
+    try:
+        with conn.begin():
+            for job in jobs:
+                _in_savepoint(conn, job)
+    except BaseException as exc:  # noqa: BLE001 - as above
         for job in jobs:
-            job.error = job.error or _error(exc, alone)
+            job.error = job.error or _error(exc, alone=False)
         _clear(conn)
 
 

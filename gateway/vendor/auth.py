@@ -243,9 +243,7 @@ def _static_place(auth: Auth, frame: Frame) -> Placed | None:
     return place, {**whole, **context.sensitive}
 
 
-def placed(
-    call: Call, place: AuthPlace, hidden: Mapping[str, str], field_in: str = "form"
-) -> Call:
+def placed(call: Call, place: AuthPlace, hidden: Mapping[str, str], field_in: str = "form") -> Call:
     """The call with a place filled in: headers, query, body fields, SOAP header."""
     body = call.body
     if place.field:

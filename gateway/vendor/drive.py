@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
@@ -148,7 +148,7 @@ class Vendor:
         verdict = call.judge(reply)
         failed = reply.lost is not None or reply.status >= 500
         self.breaker.note(fault=failed and verdict.outcome in ("retry", "unknown", "fail"))
-        return replace(reply, verdict=verdict), verdict
+        return reply.judged(verdict), verdict
 
     async def log_in_call(self, call: Call) -> Reply:
         """The exchange of a login: no credentials, no retries, but within the budget and the breaker."""

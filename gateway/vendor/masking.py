@@ -6,7 +6,8 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -16,11 +17,15 @@ SHORT = 4
 
 _WORDS = "password|passwd|pwd|secret|token|api[_-]?key|login_key|goto_url|credential|signature"
 _NAME = rf"[\w-]{{0,40}}(?:{_WORDS})[\w-]{{0,40}}"
+_HINT = re.compile(_WORDS, re.IGNORECASE)
 SECRET_NAME = re.compile(rf"{_NAME}|[\w-]*(?:auth|cookie)[\w-]*", re.IGNORECASE)
 _FIELD = re.compile(rf'("?{_NAME}"?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|[^"&,;}}\s<]+)', re.IGNORECASE)
 _ELEMENT = re.compile(
     rf"(<(?:\w+:)?({_NAME})(?:\s[^<>]*)?>).*?(</(?:\w+:)?\2\s*>|$)", re.IGNORECASE | re.DOTALL
 )
+
+
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class Masker:
@@ -43,7 +48,8 @@ class Masker:
         lower = text.lower()
         for form, label in self._words:
             if form.lower() in lower:
-                text = label.join(_whole_word(form).split(text))
+                text = _without_word(text, form, label)
+                lower = text.lower()
         return text
 
     def cut(self, text: str, length: int) -> str:
@@ -76,18 +82,23 @@ class Masker:
 
 def unnamed(text: str) -> str:
     """The text without values that are secret by their name, such as a sign-in link in a user record."""
-    text = _ELEMENT.sub(rf"\1{HIDDEN}\3", text)
+    if _HINT.search(text) is None:  # most texts have none, and the other two patterns are slow
+        return text
+    if "<" in text:
+        text = _ELEMENT.sub(rf"\1{HIDDEN}\3", text)
     return _FIELD.sub(lambda match: match[1] + (match[2] if match[2].strip('"')[:1] == "‹" else HIDDEN), text)
 
 
-def _disguises(value: str) -> Iterator[str]:
+@lru_cache(maxsize=1024)
+def _disguises(value: str) -> frozenset[str]:
     """A secret as it may appear: as written, and base64 (alone, or as half of Basic credentials)."""
-    yield from _spellings(value)
     raw = value.encode(errors="replace")
-    for part in (raw, raw + b":", b":" + raw):
-        for encoded in (base64.b64encode(part).decode(), base64.urlsafe_b64encode(part).decode()):
-            yield encoded
-            yield encoded.rstrip("=")
+    encoded = {
+        encode(part).decode()
+        for part in (raw, raw + b":", b":" + raw)
+        for encode in (base64.b64encode, base64.urlsafe_b64encode)
+    }
+    return frozenset(_spellings(value) | encoded | {text.rstrip("=") for text in encoded})
 
 
 def _spellings(value: str) -> set[str]:
@@ -101,6 +112,26 @@ def _longest_first(labels: Mapping[str, str], forms: Callable[[str], Iterable[st
     return sorted(pairs.items(), key=lambda pair: len(pair[0]), reverse=True)
 
 
-def _whole_word(form: str) -> re.Pattern[str]:
+def _without_word(text: str, form: str, label: str) -> str:
+    """The text with a value replaced where it stands as a word, in upper or lower case."""
+    lower, wanted = text.lower(), form.lower()
+    if len(lower) != len(text):  # a few letters grow in lower case, and every position after them moves
+        return label.join(_whole_word(form).split(text))
+    # no pattern: names differ with every call, and compiling one costs more than all the rest
+    parts, start, at = [], 0, lower.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        if _word_starts(text, at) and not text[end : end + 1].isalnum():
+            parts.append(text[start:at])
+            start = end
+        at = lower.find(wanted, max(end, at + 1))
+    return label.join([*parts, text[start:]])
+
+
+def _word_starts(text: str, at: int) -> bool:
     # a percent-encoded space or quote ends a word like any other sign
+    return not text[max(at - 1, 0) : at].isalnum() or _ESCAPE.fullmatch(text, max(at - 3, 0), at) is not None
+
+
+def _whole_word(form: str) -> re.Pattern[str]:
     return re.compile(rf"(?:(?<![^\W_])|(?<=%[0-9A-F][0-9A-F])){re.escape(form)}(?![^\W_])", re.IGNORECASE)

@@ -30,7 +30,11 @@ SCHEMA = "cases-1.json"
 BODIES = ("json", "text", "html", "xml", "soap")
 
 Hard = Literal[
-    "crash_everywhere", "repeat_everywhere", "time_out_everywhere", "malformed_everywhere", "no_secret_in_output"
+    "crash_everywhere",
+    "repeat_everywhere",
+    "time_out_everywhere",
+    "malformed_everywhere",
+    "no_secret_in_output",
 ]
 Lost = Literal["timeout", "reset", "not_sent"]
 

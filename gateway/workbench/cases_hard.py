@@ -19,10 +19,10 @@ from gateway.workbench.cases_stage import NAME, Bench, Heard, Stage, inputs_of
 from gateway.workbench.cases_vendor import Died, Mishap, Sent
 from gateway.workbench.cases_verdict import CaseFailed, Undisturbed, clean, compare, twice
 
-WRITES = frozenset({
-    Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT, Operation.CANCEL_ENROLMENT, Operation.UPDATE_MARKING,
-})  # fmt: skip
+READS = frozenset({Operation.GET_COURSES, Operation.GET_COURSE, Operation.GET_ENROLMENT})
 REPEAT_WINDOW_S = 901.0
+WRITE_LATE_S = 12.0
+"""How late a write may be done whose answer timed out: later than a first look, sooner than proof."""
 LATER_S = (31.0, 400.0, 2000.0)
 """How long background work is given: past the first waits of its schedule."""
 
@@ -31,7 +31,9 @@ BROKEN = {
     "an empty body": Scripted(),
     "null": Scripted(kind="text", data="null"),
     "half of it": Scripted(kind="text", data='{"id": "7", "login": "rt'),
-    "half of an envelope": Scripted(kind="text", data="<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Bo"),
+    "half of an envelope": Scripted(
+        kind="text", data="<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Bo"
+    ),
 }
 
 
@@ -80,7 +82,7 @@ class Hardship:
 
     def _crash(self, what: str, mishap: Mishap) -> Iterator[Play]:
         yield self._play(f"{what}, then repeated", lambda bench: self._crashed(bench, mishap, settled=False))
-        if self.case.run in WRITES:
+        if self.case.run not in READS:
             yield self._play(
                 f"{what}, then settled and repeated", lambda bench: self._crashed(bench, mishap, settled=True)
             )
@@ -108,10 +110,15 @@ class Hardship:
                     yield self._play(f"{call} {how}", self._disturbed(mishap))
                     continue
                 yield self._play(f"{call} {how}, with the write done", self._disturbed(mishap))
+                if mishap.how == "timeout":
+                    late = replace(mishap, late_s=WRITE_LATE_S)
+                    yield self._play(f"{call} {how}, with the write done later", self._disturbed(late))
                 undone = replace(mishap, done=False)
                 yield self._play(f"{call} {how}, with the write not done", self._disturbed(undone))
             never = Mishap(kind="lose", at=sent.number, how="not_sent", done=False)
-            yield self._play(f"call {sent.number} ({sent.line.ask}) could not be sent", self._disturbed(never))
+            yield self._play(
+                f"call {sent.number} ({sent.line.ask}) could not be sent", self._disturbed(never)
+            )
 
     def _disturbed(self, mishap: Mishap) -> Callable[[Bench], Awaitable[None]]:
         async def run(bench: Bench) -> None:
@@ -139,6 +146,8 @@ class Hardship:
             problems = [*clean(first), *clean(heard), *twice(stage, self.mapping)]
             if heard.ok:
                 problems += await compare(stage, heard, self.normal, effects=False)
+            elif self.normal.heard.ok and heard.status < 500:
+                problems.append(f"an answer that cannot be read was taken for a plain no: {heard}")
             CaseFailed.when(problems)
 
         return run
@@ -148,7 +157,7 @@ class Hardship:
     def _repeats(self) -> Iterator[Play]:
         yield self._play("asked twice at once", self._twice_at_once)
         yield self._play("asked again right after", self._again_after(0.0))
-        if self.case.run not in WRITES or not self.normal.heard.ok:
+        if self.case.run in READS or not self.normal.heard.ok:
             return
         yield self._play("asked of two gateways at once", self._two_gateways)
         yield self._play("asked again after the repeat window", self._again_after(REPEAT_WINDOW_S))

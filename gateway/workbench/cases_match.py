@@ -58,7 +58,9 @@ def explain(lines: Iterable[Line], request: Request) -> str:
     if not ranked:
         return f"{sent}\n  The script is empty."
     nearest = ranked[0][1]
-    rows = "\n".join(f"    {row}" for row in differences(nearest, request) or ["nothing: it was asked before"])
+    rows = "\n".join(
+        f"    {row}" for row in differences(nearest, request) or ["nothing: it was asked before"]
+    )
     return f"{sent}\n  The nearest is {nearest.ask} ({nearest.place}). It differs in:\n{rows}"
 
 
@@ -124,7 +126,9 @@ def _compare(place: str, wanted: Any, sent: Any) -> list[str]:
         return [] if sent is not None else [f"{place}: expected something, not sent"]
     if isinstance(wanted, Mapping) and isinstance(sent, Mapping):
         rows = [row for key in wanted for row in _compare(f"{place}.{key}", wanted[key], sent.get(key))]
-        return rows + [f"{place}.{key}: sent {_shown(sent[key])}, not expected" for key in sent if key not in wanted]
+        return rows + [
+            f"{place}.{key}: sent {_shown(sent[key])}, not expected" for key in sent if key not in wanted
+        ]
     if isinstance(wanted, list) and isinstance(sent, list) and len(wanted) == len(sent):
         pairs = enumerate(zip(wanted, sent, strict=True))
         return [row for index, (one, other) in pairs for row in _compare(f"{place}[{index}]", one, other)]

@@ -59,12 +59,15 @@ def plays(case: Case, mapping: MappingSpec, normal: Undisturbed) -> Iterator[Pla
 
     yield play("no secret in any output", None)
     for sent in normal.sent:
+        nowhere, answer = "no secret in any output when", f"answer {sent.number} ({sent.line.ask})"
         for status in (200, 400, 500):
             page = Scripted(status=status, kind="html", data="echo")
             mishap = Mishap(kind="answer", at=sent.number, answer=page)
-            yield play(f"no secret in any output when answer {sent.number} is a {status} page that shows the request", mishap)
+            yield play(f"{nowhere} {answer} is a {status} page that shows the request", mishap)
+        chatty = Mishap(kind="chatty", at=sent.number)
+        yield play(f"{nowhere} the sentences of {answer} repeat the request", chatty)
         lost = Mishap(kind="lose", at=sent.number, how="timeout")
-        yield play(f"no secret in any output when answer {sent.number} is lost", lost)
+        yield play(f"{nowhere} {answer} is lost", lost)
 
 
 def mark(case: Case, mapping: MappingSpec) -> Marked:
@@ -134,10 +137,11 @@ async def _search(bench: Bench, marked: Marked, mapping: MappingSpec, mishap: Mi
         heard = await stage.ask_until_answered()
         await stage.settle(wait_s=400.0)
     found: list[str] = []
+    secrets, names = tuple(_forms(marked.secrets)), tuple(_forms(marked.names))
     for place, text in await _outputs(stage, heard, logs):
-        found += [f"a secret stands in {place}: {_around(text, form)}" for form in _forms(marked.secrets) if form in text]
+        found += [f"a secret stands in {place}: {_around(text, form)}" for form in secrets if form in text]
         if not place.startswith("a row of"):
-            found += [f"a name stands in {place}: {_around(text, form)}" for form in _forms(marked.names) if form in text]
+            found += [f"a name stands in {place}: {_around(text, form)}" for form in names if form in text]
     CaseFailed.when(found)
 
 
@@ -145,18 +149,22 @@ async def _outputs(stage: Stage, heard: Heard, logs: _Logs) -> list[tuple[str, s
     texts = [("what RTOPilot heard", str(heard.say)), *(("the log", row) for row in logs.rows)]
     for reference in stage.references:
         for traced in stage.process.perform.ring.get(reference):
-            texts.append(("a trace in memory", json.dumps(traced.exchange, ensure_ascii=False, default=str)))
+            texts.append(("a trace in memory", _text(traced.exchange)))
 
     def read(conn: Connection) -> list[tuple[str, str]]:
         rows: list[tuple[str, str]] = []
         for table in metadata.tables.values():
             for row in conn.execute(select(table)).mappings():
-                rows.append((f"a row of `{table.name}`", json.dumps(dict(row), ensure_ascii=False, default=str)))
-                shown = {name: row[name] for name in SHOWN.get(table.name, ())}
-                rows.append((f"`{table.name}` as it is shown", json.dumps(shown, ensure_ascii=False, default=str)))
+                whole, shown = dict(row), {name: row[name] for name in SHOWN.get(table.name, ())}
+                rows.append((f"a row of `{table.name}`", _text(whole)))
+                rows.append((f"`{table.name}` as it is shown", _text(shown)))
         return rows
 
     return [*texts, *await stage.bench.reads.run(read)]
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, default=str)
 
 
 def _forms(values: tuple[str, ...]) -> Iterator[str]:

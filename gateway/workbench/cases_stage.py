@@ -162,7 +162,13 @@ class Stage:
 
     @classmethod
     async def set_up(
-        cls, bench: Bench, case: Case, mapping: MappingSpec, *, mishap: Mishap | None = None, strict: bool = False
+        cls,
+        bench: Bench,
+        case: Case,
+        mapping: MappingSpec,
+        *,
+        mishap: Mishap | None = None,
+        strict: bool = False,
     ) -> Stage:
         """A fresh store with what the case says is in it, and a first process."""
         ticks = itertools.count()
@@ -310,7 +316,7 @@ def course_of(case: Case) -> str | None:
 
 
 def inputs_of(case: Case) -> Inputs:
-    """What RTOPilot sends: course ids as the vendor has them, enrolment ids as text or as a list of key parts."""
+    """What RTOPilot sends, from a case: course ids are the vendor's, enrolment ids text or lists of key parts."""
     given = case.given
     person = given.get("to") or given.get("student")
     course, enrolment = given.get("courseId"), given.get("enrolmentId")

@@ -20,7 +20,7 @@ from gateway.workbench.cases import Line, Scripted
 from gateway.workbench.cases_answers import content_of, headers_of
 from gateway.workbench.cases_match import Request, differences, explain
 
-Kind = Literal["die_before", "die_after", "die_commit", "lose", "answer"]
+Kind = Literal["die_before", "die_after", "die_commit", "lose", "answer", "chatty"]
 
 _CALL: ContextVar[Call | None] = ContextVar("call", default=None)
 """The call on its way, so that the edge knows what the bytes are for."""
@@ -38,8 +38,9 @@ class OffScript(BaseException):
 class Mishap:
     """One thing that goes wrong once, at the `at`-th call or commit of a play, counted from 1.
 
-    lose: the answer does not arrive, `how` says how (timeout, reset, not_sent) · answer: another one arrives.
-    `done` says whether the vendor did what was asked.
+    lose: the answer does not arrive, `how` says how (timeout, reset, not_sent) · answer: another arrives ·
+    chatty: its sentences repeat the request. `done` says whether the vendor did what was asked, `late_s`
+    that it did so only that many seconds later.
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Mishap:
     how: str = ""
     answer: Scripted | None = None
     done: bool = True
+    late_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -98,30 +100,54 @@ class ScriptedVendor:
     effects: Counter[Line] = field(default_factory=Counter)
     made: list[Line] = field(default_factory=list)
     _calls: int = 0
+    _pending: tuple[float, Request, Line] | None = None
 
     def answer(self, request: Request, call: Call | None, life: Life) -> Answer:
         """Answer one request. Raises AnswerLost, NotSent, Died or OffScript."""
         self._calls += 1
+        self._catch_up()
         mishap = self._mishap()
         line, overridden = self._line(request)
-        write = call is not None and call.effect == "write"
-        does = mishap is None or (mishap.done and mishap.kind != "die_before")
-        lost = line.answer.lost if mishap is None else None
-        does = does and lost != "not_sent"
+        write = call is not None and call.effect == "write" and not call.anonymous
+        changing = (write or bool(line.makes)) and not overridden
+        does = (
+            mishap.done and mishap.kind != "die_before"
+            if mishap is not None
+            else line.answer.lost != "not_sent"
+        )
+        late = mishap is not None and mishap.late_s > 0
         self._note(request, call, line, write=write, applied=does, mishap=mishap)
-        if does:
+        if does and late and mishap is not None:
+            self._pending = (self.now() + mishap.late_s, request, line)
+        elif does:
             self.used[line] += 1
-            if write and line.changes and not overridden:
-                self.effects[line] += 1
-                self.made[:0] = line.makes
+            self._apply(line, changing)
         return self._given(line, request, mishap, life)
+
+    def _apply(self, line: Line, changing: bool) -> None:
+        if changing and line.changes:
+            self.effects[line] += 1
+            self.made[:0] = line.makes
+
+    def _catch_up(self) -> None:
+        """Do what arrived late, unless something has taken its place meanwhile."""
+        if self._pending is None or self.now() < self._pending[0]:
+            return
+        _, request, line = self._pending
+        self._pending = None
+        if not any(not differences(made, request) for made in self.made):
+            self._apply(line, True)
 
     def unused(self) -> list[Line]:
         return [line for line in self.lines if not line.maybe and not self.used[line]]
 
     def _mishap(self) -> Mishap | None:
         mishap = self.mishap
-        return mishap if mishap is not None and mishap.kind != "die_commit" and mishap.at == self._calls else None
+        return (
+            mishap
+            if mishap is not None and mishap.kind != "die_commit" and mishap.at == self._calls
+            else None
+        )
 
     def _line(self, request: Request) -> tuple[Line, bool]:
         for line in self.made:
@@ -136,7 +162,14 @@ class ScriptedVendor:
         return fitting[-1], False
 
     def _note(
-        self, request: Request, call: Call | None, line: Line, *, write: bool, applied: bool, mishap: Mishap | None
+        self,
+        request: Request,
+        call: Call | None,
+        line: Line,
+        *,
+        write: bool,
+        applied: bool,
+        mishap: Mishap | None,
     ) -> None:
         self.sent.append(
             Sent(
@@ -164,7 +197,13 @@ class ScriptedVendor:
             raise NotSent("scripted")
         if answer.lost is not None:
             raise AnswerLost("scripted") from (TimeoutError() if answer.lost == "timeout" else None)
-        content = _echo(request) if self.echo and mishap is not None else content_of(answer)
+        if mishap is not None and mishap.kind == "chatty":
+            answer = replace(answer, data=_chatty(answer.data, _told(request)))
+        content = (
+            _echo(request)
+            if self.echo and mishap is not None and mishap.kind == "answer"
+            else content_of(answer)
+        )
         return Answer(status=answer.status, headers=headers_of(answer), content=content, elapsed_s=0.001)
 
 
@@ -172,6 +211,22 @@ def _echo(request: Request) -> bytes:
     """An error page that shows the whole request, as debug pages do."""
     rows = [request.ask, *(f"{name}: {value}" for name, value in request.headers.items())]
     return ("<html>" + "\n".join(rows) + "\n").encode() + request.content + b"</html>"
+
+
+def _told(request: Request) -> str:
+    """What a talkative vendor repeats in its messages: the credentials first, since messages are cut."""
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    headers.sort(key=lambda row: not row.lower().startswith(("authorization", "x-")))
+    return " ".join([headers[0], request.target, request.content.decode("utf-8", "replace")[-100:]])
+
+
+def _chatty(data: Any, told: str) -> Any:
+    """Data whose sentences go on with what was told."""
+    if isinstance(data, Mapping):
+        return {name: _chatty(value, told) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_chatty(value, told) for value in data]
+    return f"{data} {told}" if isinstance(data, str) and " " in data else data
 
 
 class EdgePool(Pool):

@@ -126,7 +126,8 @@ def _detail(stage: Stage, heard: Heard, problems: list[str]) -> Iterator[str]:
     for reference in stage.references:
         for traced in stage.process.perform.ring.get(reference):
             shown = traced.exchange
-            yield f"  {shown['request']} -> {shown['status'] or shown['lost']}, {shown['outcome']} by {shown['rule']}"
+            answer = f"{shown['status'] or shown['lost']}, {shown['outcome']} by {shown['rule']}"
+            yield f"  {shown['request']} -> {answer}"
 
 
 # -- the hard cases ---------------------------------------------------------------------------------
@@ -135,10 +136,17 @@ def _detail(stage: Stage, heard: Heard, problems: list[str]) -> Iterator[str]:
 async def compare(stage: Stage, heard: Heard, normal: Undisturbed, *, effects: bool) -> list[str]:
     """What differs from the undisturbed run; with `effects` also what was lost at the vendor."""
     problems: list[str] = []
-    if (heard.status, heard.code) != (normal.heard.status, normal.heard.code) or heard.result != normal.heard.result:
+    if (heard.status, heard.code) != (
+        normal.heard.status,
+        normal.heard.code,
+    ) or heard.result != normal.heard.result:
         problems.append(f"RTOPilot heard {heard}; undisturbed it hears {normal.heard}")
     stored = await stage.stored(heard)
-    if heard.ok and stored is not None and not _same_record(stored.record, normal.record, stage.case.may_lack):
+    if (
+        heard.ok
+        and stored is not None
+        and not _same_record(stored.record, normal.record, stage.case.may_lack)
+    ):
         problems.append(f"the record is {stored.record}; undisturbed it is {normal.record}")
     if effects:
         for line in normal.effects:
@@ -148,7 +156,10 @@ async def compare(stage: Stage, heard: Heard, normal: Undisturbed, *, effects: b
 
 
 def _same_record(record: Any, normal: Any, may_lack: tuple[str, ...]) -> bool:
-    return all(record.get(name) == value or (name in may_lack and name not in record) for name, value in normal.items()) and all(name in normal for name in record)
+    return all(
+        record.get(name) == value or (name in may_lack and name not in record)
+        for name, value in normal.items()
+    ) and all(name in normal for name in record)
 
 
 def _overridden(stage: Stage, line: Any) -> bool:
@@ -190,7 +201,9 @@ def _sent_again(step: str, earlier: Sent, later: Sent, after_s: float) -> list[s
         return [f"sent again although it had been done: {later.request.ask} ({step})"]
     waited = later.at - earlier.at
     if not earlier.sure and waited < after_s:
-        return [f"sent again after {waited:.1f} s, before it was proven not done: {later.request.ask} ({step})"]
+        return [
+            f"sent again after {waited:.1f} s, before it was proven not done: {later.request.ask} ({step})"
+        ]
     return []
 
 

@@ -45,12 +45,15 @@ def _listed(
     answer = yield from ask(frame, question(frame, source.call, step=f"settings.{setting}"))
     if answer.outcome not in YIELDS:
         raise failure(frame, answer.reply, answer.verdict)
-    rows = [_row(frame, source, item) for item in answer.scope.get("items", [])]
-    return [row for row in rows if row is not None]
+    items = answer.scope.get("items", [])
+    rows = [row for item in items if (row := _row(frame, source, item)) is not None]
+    if items and not rows:
+        raise VendorFault(detail=f"settings.{setting}: none of {len(items)} items has what `give` needs")
+    return rows
 
 
 def _row(frame: Frame, source: ChoiceSource, item: Any) -> dict[str, str] | None:
-    """One choice; None for an item without an id or a name."""
+    """One choice; None for an item without one of the parts."""
     context = frame.context(**{source.name: item})
     try:
         return {key: as_text(template.render(context)) for key, template in source.give.items()}

@@ -17,7 +17,7 @@ from typing import Any
 
 from gateway import ids
 from gateway.contract import Operation, Person
-from gateway.engine import operations
+from gateway.engine import operations, shape
 from gateway.engine.frame import Frame
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Runtime
@@ -225,6 +225,9 @@ class _Planner:
     def _root(self) -> dict[str, Any]:
         """RTOPilot's variables as far as they are given; an enrolment's course may follow from its id."""
         root: dict[str, Any] = {name: self.given[name] for name in PLAIN if name in self.given}
+        if "searchTerm" in root:
+            # what is too short, or searched for here, is not sent
+            root["searchTerm"] = shape.sent_term(self._form(Operation.GET_COURSES).search, root["searchTerm"])
         course = self.given.get("courseId", self._enrolment().get("courseId"))
         return root if course is None else {**root, "courseId": vendor_course(str(course))}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from gateway.engine import requests
+from gateway.engine.ask import question
 from gateway.engine.calls import Call, Reply
 from gateway.engine.frame import Frame
 from gateway.engine.pages import Pager
@@ -59,7 +59,7 @@ def state_of(when: Expression | None, scope: Known) -> State:
         return "yes"
     try:
         return "yes" if truthy(value_of(when, scope)) else "no"
-    except Unknown:
+    except (Unknown, ExpressionError):
         return "unknown"
 
 
@@ -99,8 +99,6 @@ class Maker:
             request = self._request(spec, anonymous)
         except GatewayError as error:
             problem = error.detail or error.message
-        except ExpressionError as error:
-            problem = str(error)
         return PlannedCall(
             name=name,
             place=spec.place,
@@ -114,7 +112,7 @@ class Maker:
         )
 
     def _request(self, spec: CallSpec, anonymous: bool) -> Request:
-        call = requests.build(self.frame, spec, step=spec.place, scope={})
+        call = question(self.frame, spec, step=spec.place).call
         call = Pager(spec.pages, self.frame).start(call)
         if not anonymous:
             call = self._with_credentials(call)

@@ -88,8 +88,19 @@ def value_of(expression: Expression, scope: Known) -> Any:
         # what is computed is shown as it is written
         named = unknown.named and expression.plain_path is not None
         raise Unknown(unknown.shown if named else expression.text.strip()) from None
+    except ExpressionError:
+        if any(_is_open(_at(scope, path.parts)) for path in expression.names):
+            raise Unknown(expression.text.strip()) from None  # a function that would have got all of it
+        raise
     if _is_open(value):
-        raise Unknown(expression.text)
+        raise Unknown(expression.text.strip())
+    return value
+
+
+def _at(scope: Known, path: tuple[str, ...]) -> Any:
+    value: Any = scope
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
 
@@ -196,20 +207,19 @@ class Substitution:
         for key, value in filled.items():
             name = key.removesuffix("?")
             if value == written[key]:
-                values[name] = self._value(value, optional=key != name)
+                values[name] = self._value(value)
             else:
-                shown[name] = self.markers.texts.get(str(value), f"args.{name}")
+                shown[name] = self.markers.texts.get(str(value), str(written[key]))
         action["args"] = filled
         return self.scope.plus(args=Known(values, path="args.", shown=shown))
 
-    def _value(self, value: Any, *, optional: bool) -> Any:
+    def _value(self, value: Any) -> Any:
+        """An argument's value; null where it has none, which production complains of when it must."""
         template = compile_template(value, (), lambda text, *_: compile_expression(text), lambda _: None)
         try:
             return template.render(Context(self.scope, RUNTIME))
         except ExpressionError:
-            if optional:
-                return None
-            raise Unknown("args") from None
+            return None
 
     # -- data -------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ wsdl_diff(mapping, names, fetch)  ->  [Difference]        names_block(difference
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,11 +87,14 @@ async def wsdl_diff(
             service = path.rpartition("/")[2]
             note = f"{renamed}?wsdl cannot be read: {error}"
             found.append(Difference(kind="service", place=path, name=service, note=note))
+    written = {name for use in calls for name in _all_of(use)} | server_reads(document)
+    ours = frozenset(names.get(name, name) for name in written)
     for use in calls:
         if use.path in wsdls:
-            found += _Comparison(use, wsdls[use.path], names, calls).differences()
-    found += _server_rules(document, wsdls.values(), names)
-    return _judged(found, mapping, wsdls.values())
+            found += _Comparison(use, wsdls[use.path], names, ours).differences()
+    told = {difference.name for difference in found}
+    found += (rest for rest in _server_rules(document, wsdls.values(), names) if rest.name not in told)
+    return _judged(_agreed(found), mapping, wsdls.values())
 
 
 def names_block(differences: Iterable[Difference]) -> str:
@@ -127,6 +130,27 @@ def _server_rules(
             yield Difference(kind="reply", place="server.replies", name=name)
 
 
+def _agreed(found: list[Difference]) -> list[Difference]:
+    """A name is one everywhere: only what is free in all its places can be what it is called now."""
+    common: dict[str, set[str]] = {}
+    for difference in found:
+        if difference.others:
+            common[difference.name] = common.get(difference.name, set(difference.others)) & {
+                *difference.others
+            }
+    return [_narrowed(difference, common.get(difference.name, set())) for difference in found]
+
+
+def _narrowed(difference: Difference, common: set[str]) -> Difference:
+    others = tuple(sorted(common)) or difference.others
+    theirs = _likeliest(difference.name, others) if common else difference.theirs
+    return replace(difference, theirs=theirs, others=others[:MAX_OTHERS])
+
+
+def _likeliest(name: str, free: Sequence[str]) -> str | None:
+    return free[0] if len(free) == 1 else _near(name, free)
+
+
 def _near(name: str, known: Iterable[str]) -> str | None:
     words = {word.lower(): word for word in sorted(known)}
     close = difflib.get_close_matches(name.lower(), words, n=1, cutoff=0.5)
@@ -136,9 +160,9 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 class _Comparison:
     """One call beside the WSDL of its service."""
 
-    def __init__(self, use: Use, wsdl: Wsdl, names: Mapping[str, str], calls: list[Use]) -> None:
+    def __init__(self, use: Use, wsdl: Wsdl, names: Mapping[str, str], ours: frozenset[str]) -> None:
         self._use, self._wsdl, self._names = use, wsdl, names
-        self._ours = {self._name(name) for call in calls for name in _all_of(call)}
+        self._ours = ours
 
     def _name(self, name: str) -> str:
         return self._names.get(name, name)
@@ -149,10 +173,8 @@ class _Comparison:
     def _guess(self, kind: Kind, name: str, known: Iterable[str]) -> Difference:
         """A name that is not there, with the nearest of those that the mapping uses nowhere."""
         free = sorted(set(known) - self._ours)
-        near = free[0] if len(free) == 1 else _near(self._name(name), free)
-        return Difference(
-            kind=kind, place=self._use.place, name=name, theirs=near, others=tuple(free[:MAX_OTHERS])
-        )
+        near = _likeliest(self._name(name), free)
+        return Difference(kind=kind, place=self._use.place, name=name, theirs=near, others=tuple(free))
 
     def differences(self) -> Iterator[Difference]:
         for key, body in self._use.body.items():
@@ -242,7 +264,9 @@ class _Comparison:
             elif name == f"{method}Return" and len(operation.reply_parts) == 1:
                 yield self._differs("reply", name, next(iter(operation.reply_parts)))
             else:
-                yield self._guess("reply", name, known)
+                # the wrapper and the result are named after the method, accessors are not
+                free = (other for other in known if not other.startswith(operation.name))
+                yield self._guess("reply", name, free)
 
 
 def _judged(found: list[Difference], mapping: MappingSpec, wsdls: Iterable[Wsdl]) -> list[Difference]:
@@ -260,7 +284,7 @@ def _fixed(difference: Difference, mapping: MappingSpec, known: set[str]) -> Dif
         note = "The name is right in other places, so it cannot be renamed: change the mapping here."
     if note is None and difference.theirs is None and not difference.others:
         note = "No name of the WSDL is near; look there."
-    return Difference(**{**difference.data(), "note": note, "fixable": note is None})
+    return replace(difference, note=note, fixable=note is None)
 
 
 def _all_names(wsdl: Wsdl) -> Iterator[str]:

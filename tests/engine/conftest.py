@@ -48,7 +48,13 @@ def _mapping(*, server: str = SERVER, extra: str = "", **forms: str) -> MappingS
     return parse_mapping(text).mapping
 
 
-def _frame(mapping: MappingSpec, operation: str = "createEnrolment", *, base: str = "https://lms.example/api", **more: Any) -> Frame:
+def _frame(
+    mapping: MappingSpec,
+    operation: str = "createEnrolment",
+    *,
+    base: str = "https://lms.example/api",
+    **more: Any,
+) -> Frame:
     root = {
         "settings": {"email": "ana@x.example", "word": "one", "list": []},
         "bundle": {},
@@ -69,7 +75,11 @@ def _frame(mapping: MappingSpec, operation: str = "createEnrolment", *, base: st
         hosts=frozenset({"lms.example", "other.example"}),
         runtime=Runtime(now=1000.0, random=Random(1)),
         root=root,
-        **{"secrets": {"apiKey": "KEY-123456"}, "personal": {"Ana": "‹first name›", "Diaz": "‹last name›"}, **more},
+        **{
+            "secrets": {"apiKey": "KEY-123456"},
+            "personal": {"Ana": "‹first name›", "Diaz": "‹last name›"},
+            **more,
+        },
     )
 
 
@@ -129,7 +139,14 @@ def make_mapping():
 def make_frame():
     """(operation's form as YAML, operation name) -> a frame."""
 
-    def make(form: str | None = None, operation: str = "createEnrolment", *, server: str = SERVER, extra: str = "", **more: Any) -> Frame:
+    def make(
+        form: str | None = None,
+        operation: str = "createEnrolment",
+        *,
+        server: str = SERVER,
+        extra: str = "",
+        **more: Any,
+    ) -> Frame:
         forms = {} if form is None else {operation: form}
         return _frame(_mapping(server=server, extra=extra, **forms), operation, **more)
 

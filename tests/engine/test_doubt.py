@@ -89,7 +89,9 @@ def test_a_look_up_in_the_same_run_proves_only_what_it_can(make_frame, run_steps
 
 @pytest.mark.parametrize(("look", "known"), LOOKS)
 @pytest.mark.parametrize("settle_only", [False, True])
-def test_a_run_found_in_doubt_is_looked_up_before_anything_is_sent(make_frame, run_steps, look, known, settle_only):
+def test_a_run_found_in_doubt_is_looked_up_before_anything_is_sent(
+    make_frame, run_steps, look, known, settle_only
+):
     frame = make_frame(form(CONFIRM))
     played = run_steps(frame, look, at(121.0, {"id": "8"}), resume=resumed(settle_only=settle_only))
     assert played.asked[0] == LOOKED
@@ -108,7 +110,9 @@ def test_a_run_found_in_doubt_is_looked_up_before_anything_is_sent(make_frame, r
 
 def test_settling_carries_the_remaining_steps_to_their_end(make_frame, run_steps):
     rest = ", {id: after, call: POST /after, effect: write, repeat: safe}"
-    played = run_steps(make_frame(form(CONFIRM, rest=rest)), at(101.0, DONE), at(102.0), resume=resumed(settle_only=True))
+    played = run_steps(
+        make_frame(form(CONFIRM, rest=rest)), at(101.0, DONE), at(102.0), resume=resumed(settle_only=True)
+    )
     assert played.asked == [LOOKED, "POST /after"]
     assert played.error is None
 
@@ -116,9 +120,19 @@ def test_settling_carries_the_remaining_steps_to_their_end(make_frame, run_steps
 @pytest.mark.parametrize(
     ("confirm", "error"),
     [
-        pytest.param("confirm: {call: 'GET /look/${enrolment.x}', done: 'true'}", None, id="a request that cannot be built"),
-        pytest.param("confirm: {call: GET /look, items: reply.body, pick: id == '7', done: item.id != null}", None, id="not a list"),
-        pytest.param("confirm: {call: GET /look, done: upper(reply.body.n) == 'X'}", None, id="done that fails"),
+        pytest.param(
+            "confirm: {call: 'GET /look/${enrolment.x}', done: 'true'}",
+            None,
+            id="a request that cannot be built",
+        ),
+        pytest.param(
+            "confirm: {call: GET /look, items: reply.body, pick: id == '7', done: item.id != null}",
+            None,
+            id="not a list",
+        ),
+        pytest.param(
+            "confirm: {call: GET /look, done: upper(reply.body.n) == 'X'}", None, id="done that fails"
+        ),
     ],
 )
 def test_a_look_up_that_cannot_be_used_leaves_it_unknown(make_frame, run_steps, confirm, error):
@@ -140,7 +154,9 @@ def test_a_look_up_picks_among_items_and_sees_its_arguments(make_frame, run_step
 
 
 def test_warnings_of_the_lost_answer_are_kept(make_frame, run_steps):
-    text = form(CONFIRM).replace("{if: reply.status == 404, is: absent}", "{if: reply.status == 201, is: unknown, warn: odd}", 1)
+    text = form(CONFIRM).replace(
+        "{if: reply.status == 404, is: absent}", "{if: reply.status == 201, is: unknown, warn: odd}", 1
+    )
     frame = make_frame(text)
     run_steps(frame, at(100.0, status=201), at(101.0, DONE))
     assert frame.warnings == ["odd"]
@@ -220,7 +236,9 @@ def test_a_resumed_run_settles_its_branch_and_starts_again_when_it_was_not_done(
     settled = run_steps(make_frame(EARLIER), *late, resume=Resume(doubt=MADE, settle_only=True))
     assert isinstance(settled.error, NotDone)
     found = make_frame(EARLIER)
-    assert run_steps(found, at(101.0, {"id": "7"}), resume=Resume(doubt=MADE, settle_only=True)).asked == ["GET /a"]
+    assert run_steps(found, at(101.0, {"id": "7"}), resume=Resume(doubt=MADE, settle_only=True)).asked == [
+        "GET /a"
+    ]
     assert found.steps["go"] == {"id": "7"}
 
 
@@ -233,7 +251,9 @@ def test_confirm_earlier_without_a_branch_that_can_be_asked_is_for_a_person(make
 
 def test_a_doubt_about_a_branch_that_is_no_longer_there_is_for_a_person(make_frame, run_steps):
     for branch in ("gone", "a", None):
-        played = run_steps(make_frame(EARLIER), resume=Resume(doubt=Doubt(step="go", branch=branch, left_at=1.0)))
+        played = run_steps(
+            make_frame(EARLIER), resume=Resume(doubt=Doubt(step="go", branch=branch, left_at=1.0))
+        )
         assert (type(played.error), played.calls) == (InDoubt, [])
 
 
@@ -255,7 +275,9 @@ def test_repeat_safe_sends_it_once_more_and_says_so(make_frame, run_steps):
         pytest.param(at(105.0, status=500), InDoubt, id="broken"),
         pytest.param(at(105.0, status=429), InDoubt, id="throttled: the first may have happened"),
         pytest.param(at(105.0, status=403), InDoubt, id="fail: the first may have happened"),
-        pytest.param(VendorUnavailable(code="breaker_open"), InDoubt, id="never left: the first may have happened"),
+        pytest.param(
+            VendorUnavailable(code="breaker_open"), InDoubt, id="never left: the first may have happened"
+        ),
         pytest.param(VendorTimeout(), InDoubt, id="no time left"),
         pytest.param(at(105.0, status=400), Refused, id="refused: twice equals once"),
     ],

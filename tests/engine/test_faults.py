@@ -23,7 +23,14 @@ server:
 
 @pytest.fixture
 def judged(make_frame):
-    def judge(reply: Reply, effect: str = "read", rules: str = "[]", *, auth: Auth | None = None, server: str | None = None):
+    def judge(
+        reply: Reply,
+        effect: str = "read",
+        rules: str = "[]",
+        *,
+        auth: Auth | None = None,
+        server: str | None = None,
+    ):
         confirm = ", effect: write, repeat: never" if effect == "write" else ", effect: read"
         form = f'{{steps: [{{id: go, call: POST /go{confirm}, replies: {rules}}}], record: {{id: "${{courseId}}"}}, key: [id]}}'
         frame = make_frame(form, **({"server": server} if server else {}))
@@ -76,7 +83,9 @@ def test_without_a_rule_the_default_table_holds(judged, reply, read, write):
     ("body", "read", "write"),
     [
         pytest.param({"session": "over"}, "relogin", "relogin", id="surely expired: both log in again"),
-        pytest.param({"fault": "no such session"}, "relogin", "unknown", id="maybe expired: only reads are repeated"),
+        pytest.param(
+            {"fault": "no such session"}, "relogin", "unknown", id="maybe expired: only reads are repeated"
+        ),
         pytest.param({"fault": {"odd": 1}}, "ok", "ok", id="a condition that fails does not hold"),
         pytest.param({}, "ok", "ok", id="still good"),
     ],

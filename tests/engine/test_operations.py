@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gateway.contract import Operation
@@ -13,7 +15,7 @@ from gateway.errors import InternalError, NotFound, Refused, VendorFault
 
 
 def ok(body=None, **more) -> Reply:
-    return Reply(status=200, body=body, **more)
+    return Reply(status=200, body=body, text=json.dumps(body), **more)
 
 
 def perform(frame, play, *replies):
@@ -46,7 +48,11 @@ def test_the_tenants_choice_picks_the_form(make_frame, play, word, expected):
     if isinstance(expected, Outcome):
         assert played.result == expected
     else:
-        assert (type(played.error), played.error.message, played.error.code) == (type(expected), expected.message, expected.code)
+        assert (type(played.error), played.error.message, played.error.code) == (
+            type(expected),
+            expected.message,
+            expected.code,
+        )
 
 
 @pytest.mark.parametrize("word", ["nine", None])
@@ -78,7 +84,10 @@ def test_an_operation_the_mapping_leaves_out_has_no_form(make_frame):
 
 
 def test_a_constant_catalogue_needs_no_call(make_frame, play):
-    frame = make_frame(operation="getCourses", form='{each: settings.list, as: course, give: {id: "${course.id}", name: "${course.id}"}}')
+    frame = make_frame(
+        operation="getCourses",
+        form='{each: settings.list, as: course, give: {id: "${course.id}", name: "${course.id}"}}',
+    )
     frame.root["settings"]["list"] = [{"id": "a"}, {"id": "b"}]
     played = perform(frame, play)
     assert [row.vendor_id for row in played.result.courses.rows] == ["a", "b"]
@@ -153,8 +162,15 @@ def test_get_enrolment_with_steps_of_its_own_reads_by_them(make_frame, play):
 @pytest.fixture
 def talent(real_frame):
     def make(operation, **more):
-        settings = {"domain": "lms.example", "email": "204@learners.invalid", "firstPassword": None, **more.pop("settings", {})}
-        return real_frame("talentlms", operation, settings=settings, base="https://lms.example/api/v1", **more)
+        settings = {
+            "domain": "lms.example",
+            "email": "204@learners.invalid",
+            "firstPassword": None,
+            **more.pop("settings", {}),
+        }
+        return real_frame(
+            "talentlms", operation, settings=settings, base="https://lms.example/api/v1", **more
+        )
 
     return make
 
@@ -169,14 +185,23 @@ ENROLLED = ok([{"user_id": "7", "course_id": "126", "role": "learner"}])
 
 def test_a_new_learner_is_made_enrolled_and_put_in_the_group(talent, play):
     frame = talent("createEnrolment", settings={"groupKeys": {"126": "WHS-2026"}})
-    played = perform(frame, play, NO_USER, ok({"id": 7, "login": "rto-204"}), ENROLLED, ok({"user_id": "7", "group_id": "3"}))
+    played = perform(
+        frame,
+        play,
+        NO_USER,
+        ok({"id": 7, "login": "rto-204"}),
+        ENROLLED,
+        ok({"user_id": "7", "group_id": "3"}),
+    )
     assert played.asked == [
         "GET /users/username:rto-204",
         "POST /usersignup",
         "POST /addusertocourse",
         "GET /addusertogroup/user_id:7,group_key:WHS-2026",
     ]
-    assert played.result == Outcome(record={"userId": "7", "courseId": "126", "groupId": "3"}, key=("7", "126"))
+    assert played.result == Outcome(
+        record={"userId": "7", "courseId": "126", "groupId": "3"}, key=("7", "126")
+    )
     assert [commit.step for commit in played.commits] == ["user", "enrol", "group"]
     assert played.commits[0].remember == {"student": {"userId": "7"}}
     password = played.calls[1].body.data["password"]
@@ -220,16 +245,29 @@ def test_a_cancel_of_somebody_who_has_left_is_done(talent, play):
 
 
 def test_the_progress_of_a_learner_is_read(talent, play):
-    body = {"role": "learner", "completion_status": "In progress", "completion_percentage": "100", "units": []}
+    body = {
+        "role": "learner",
+        "completion_status": "In progress",
+        "completion_percentage": "100",
+        "units": [],
+    }
     played = play(operations.read_progress(talent("getEnrolment")), ok(body))
     assert (played.result.progress.percent, played.result.progress.completed) == (99, False)
-    done = play(operations.read_progress(talent("getEnrolment")), ok(body | {"completion_status": "Completed"}))
+    done = play(
+        operations.read_progress(talent("getEnrolment")), ok(body | {"completion_status": "Completed"})
+    )
     assert done.result.progress.percent == 100
-    assert isinstance(play(operations.read_progress(talent("getEnrolment")), ok(body | {"role": "instructor"})).error, NotFound)
+    assert isinstance(
+        play(operations.read_progress(talent("getEnrolment")), ok(body | {"role": "instructor"})).error,
+        NotFound,
+    )
 
 
 def test_only_active_courses_are_listed(talent, play):
-    rows = [{"id": "1", "name": "A &amp; B", "code": "c", "status": "active"}, {"id": "2", "name": "x", "status": "inactive"}]
+    rows = [
+        {"id": "1", "name": "A &amp; B", "code": "c", "status": "active"},
+        {"id": "2", "name": "x", "status": "inactive"},
+    ]
     played = perform(talent("getCourses"), play, ok(rows))
     assert [(row.vendor_id, row.name) for row in played.result.courses.rows] == [("1", "A & B")]
 
@@ -258,23 +296,35 @@ def soap(body, status=200, **more) -> Reply:
     return Reply(status=status, soap=envelope, body=envelope, **more)
 
 
-CANDIDATES = {"GetCandidatesResponse": {"GetCandidatesReturn": [{"SourceSystemLearnerUUID": "204", "CandidateUUID": "P9"}]}}
+CANDIDATES = {
+    "GetCandidatesResponse": {
+        "GetCandidatesReturn": [{"SourceSystemLearnerUUID": "204", "CandidateUUID": "P9"}]
+    }
+}
 
 
 def test_a_soap_enrolment_gives_its_candidate(assistant, play):
-    played = perform(assistant("createEnrolment"), play, soap({"R": {"SourceSystemLearnerUUID": "204", "CandidateUUID": "P7"}}))
+    played = perform(
+        assistant("createEnrolment"),
+        play,
+        soap({"R": {"SourceSystemLearnerUUID": "204", "CandidateUUID": "P7"}}),
+    )
     assert played.result.key == ("P7", "K1")
 
 
 def test_a_soap_enrolment_without_an_answer_is_looked_up_among_the_candidates(assistant, play):
-    played = perform(assistant("createEnrolment"), play, soap({"R": None}, left_at=100.0), soap(CANDIDATES, left_at=101.0))
+    played = perform(
+        assistant("createEnrolment"), play, soap({"R": None}, left_at=100.0), soap(CANDIDATES, left_at=101.0)
+    )
     assert played.asked == ["POST /enrolment.cfc", "POST /user.cfc"]
-    assert played.calls[1].body.data["{https://api.learningassistant.com}GetCandidates"]["CourseQAN"] == "603/1"
+    assert (
+        played.calls[1].body.data["{https://api.learningassistant.com}GetCandidates"]["CourseQAN"] == "603/1"
+    )
     assert played.result.key == ("P9", "K1")
 
 
 def test_messages_refuse_a_soap_enrolment_with_the_vendors_texts(assistant, play):
-    reply = soap({"R": {"MessageList": ["Forename Ana is missing", "Second"]}})
+    reply = soap({"R": {"S": {"MessageList": ["Forename Ana is missing", "Second"]}}})
     played = perform(assistant("createEnrolment"), play, reply)
     assert isinstance(played.error, Refused)
     assert "Forename ‹first name› is missing Second" in played.error.message

@@ -37,7 +37,9 @@ OTHER = "https://lms.example/api/rows?c=2"
 
 
 def linking(rel_next: str) -> dict[str, str]:
-    return {"link": f'<https://lms.example/api/rows?page=0>; rel="first", <{rel_next}>; rel="next"; title="x"'}
+    return {
+        "link": f'<https://lms.example/api/rows?page=0>; rel="first", <{rel_next}>; rel="next"; title="x"'
+    }
 
 
 def test_without_paging_one_call_is_the_list(read):
@@ -227,7 +229,9 @@ def test_more_items_than_can_be_held_fail_the_list(read, monkeypatch):
         pytest.param('<https://a/1>; rel="prev", <https://a/2>; rel="next"', "https://a/2", id="second"),
         pytest.param('<https://a/2>; rel="last NEXT"', "https://a/2", id="several relations"),
         pytest.param('<https://a/2>; crossorigin; rel="next"', "https://a/2", id="attribute without a value"),
-        pytest.param('<https://a/2>; title="a, b; rel=x"; rel="next"', "https://a/2", id="signs inside quotes"),
+        pytest.param(
+            '<https://a/2>; title="a, b; rel=x"; rel="next"', "https://a/2", id="signs inside quotes"
+        ),
         pytest.param('<https://a/2>; xrel="next"', None, id="another attribute"),
         pytest.param('<https://a/2>; rel="prev"', None, id="another relation"),
         pytest.param("", None, id="empty"),

@@ -92,7 +92,9 @@ def test_a_query_argument_that_cannot_be_written_is_refused(built, value):
 
 
 def test_headers_and_query_of_the_call_go_over_the_servers(built):
-    call = built("call: GET /go, headers: {X-Word: two, X-N: 5}, query: {size: 20, 'state[]': [a, b], flag: true}")
+    call = built(
+        "call: GET /go, headers: {X-Word: two, X-N: 5}, query: {size: 20, 'state[]': [a, b], flag: true}"
+    )
     assert call.headers == {"Accept": "application/json", "X-Word": "two", "X-N": "5"}
     assert call.query == (("v", "1"), ("size", "20"), ("state[]", "a"), ("state[]", "b"), ("flag", "true"))
     assert (call.method, call.base, call.timeout_s) == ("GET", "https://lms.example/api", 4.0)
@@ -113,13 +115,17 @@ def test_an_optional_key_is_left_out_when_null_and_sent_when_empty(built):
 
 
 def test_omit_empty_leaves_out_what_is_empty_all_the_way_down(built):
-    call = built("call: POST /go, effect: read, json: {a: '', b: [], c: {d: ''}, e: 0, f: false, g: [{h: '', i: 1}]}")
+    call = built(
+        "call: POST /go, effect: read, json: {a: '', b: [], c: {d: ''}, e: 0, f: false, g: [{h: '', i: 1}]}"
+    )
     assert call.body == Body(kind="json", data={"e": 0, "f": False, "g": [{"i": 1}]})
 
 
 def test_a_soap_call_carries_its_action_and_style(built):
     server = SERVER + "  soap: {action: 'urn:x', encoded: true}\n"
-    call = built("call: POST /go, effect: read, soap: {body: {'{urn:x}Get': {id: '${courseId}'}}}", server=server)
+    call = built(
+        "call: POST /go, effect: read, soap: {body: {'{urn:x}Get': {id: '${courseId}'}}}", server=server
+    )
     assert call.body == Body(
         kind="soap", data={"{urn:x}Get": {"id": "126"}}, soap=SoapStyle(action="urn:x", encoded=True)
     )
@@ -127,7 +133,9 @@ def test_a_soap_call_carries_its_action_and_style(built):
 
 
 def test_everything_secret_in_a_request_is_known_as_sensitive(built):
-    call = built("call: POST /go, effect: write, repeat: never, form: {p: '${password(16)}', k: '${hash(secrets.apiKey)}'}")
+    call = built(
+        "call: POST /go, effect: write, repeat: never, form: {p: '${password(16)}', k: '${hash(secrets.apiKey)}'}"
+    )
     data = call.body.data
     assert call.sensitive == {
         "KEY-123456": "‹secret apiKey›",
@@ -167,7 +175,10 @@ def test_a_step_may_put_the_token_elsewhere(built):
     step = """call: GET /go, auth: {place: {headers: {X-Other: "${token.id}"}, query: {t: "${token.id}"}, field: {f: "${token.id}"}, soap_header: {"{urn:x}auth": "${token.id}"}}}"""
     place = built(step, server=server).place
     assert place({"id": "T1"}) == AuthPlace(
-        headers={"X-Other": "T1"}, query=(("t", "T1"),), field=(("f", "T1"),), soap_header={"{urn:x}auth": "T1"}
+        headers={"X-Other": "T1"},
+        query=(("t", "T1"),),
+        field=(("f", "T1"),),
+        soap_header={"{urn:x}auth": "T1"},
     )
     assert built("call: GET /go", server=server).place is None
     with pytest.raises(Refused):

@@ -67,7 +67,11 @@ def rows(make_frame, run_steps, body, text=COURSES):
 
 
 def test_courses_are_given_with_what_is_searched_and_remembered(make_frame, run_steps):
-    found = rows(make_frame, run_steps, [{"id": 126, "name": " WHS ", "code": "Q1", "qan": "6"}, {"id": "b", "name": "B", "tags": ["x"]}])
+    found = rows(
+        make_frame,
+        run_steps,
+        [{"id": 126, "name": " WHS ", "code": "Q1", "qan": "6"}, {"id": "b", "name": "B", "tags": ["x"]}],
+    )
     assert found.rows == (
         CourseRow(vendor_id="126", name="WHS", haystack=(" whs ", "q1"), remember={"qan": "6"}),
         CourseRow(vendor_id="b", name="B", haystack=("b", ""), remember={}),
@@ -99,7 +103,12 @@ def test_a_search_place_that_fails_drops_the_course(make_frame, run_steps):
 @pytest.mark.parametrize("each", ["steps.all.items[0]", "steps.all.items[5]", "upper(steps.all.items)"])
 def test_no_list_of_courses_is_a_fault_and_not_an_empty_list(make_frame, run_steps, each):
     with pytest.raises(VendorFault):
-        rows(make_frame, run_steps, [{"id": "1", "name": "x"}], COURSES.replace("each: steps.all.items", f"each: {each}"))
+        rows(
+            make_frame,
+            run_steps,
+            [{"id": "1", "name": "x"}],
+            COURSES.replace("each: steps.all.items", f"each: {each}"),
+        )
 
 
 def test_without_places_the_name_is_searched(make_frame, run_steps):
@@ -109,7 +118,14 @@ def test_without_places_the_name_is_searched(make_frame, run_steps):
 
 @pytest.mark.parametrize(
     ("term", "found"),
-    [("", ["a", "b"]), ("first", ["a"]), ("FIRST aid", ["a"]), ("Q2", ["b"]), ("aid q1", []), ("straße", ["b"])],
+    [
+        ("", ["a", "b"]),
+        ("first", ["a"]),
+        ("FIRST aid", ["a"]),
+        ("Q2", ["b"]),
+        ("aid q1", []),
+        ("straße", ["b"]),
+    ],
 )
 def test_rows_are_found_by_a_part_of_any_place_in_any_case(term, found):
     listed = (

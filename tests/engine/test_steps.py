@@ -163,20 +163,31 @@ def test_branches_whose_when_is_false_are_not_tried(make_frame, run_steps):
 
 @pytest.mark.parametrize(
     ("operation", "expected"),
-    [("cancelEnrolment", None), ("updateMarking", Refused), ("transferEnrolment", Refused), ("getEnrolment", NotFound)],
+    [
+        ("cancelEnrolment", None),
+        ("updateMarking", Refused),
+        ("transferEnrolment", Refused),
+        ("getEnrolment", NotFound),
+    ],
 )
 def test_absent_counts_as_done_only_when_cancelling(make_frame, run_steps, operation, expected):
     reading = ", value: {completed: false, percent: 1}" if operation == "getEnrolment" else ""
     frame = make_frame(f"steps: [{WRITE}}}, {{id: next, call: GET /next{reading}}}]", operation)
     played = run_steps(frame, said("absent"), ok())
     if expected is None:
-        assert (frame.steps["go"], frame.results["go"].outcome, played.asked) == ({}, "absent", ["POST /go", "GET /next"])
+        assert (frame.steps["go"], frame.results["go"].outcome, played.asked) == (
+            {},
+            "absent",
+            ["POST /go", "GET /next"],
+        )
     else:
         assert type(played.error) is expected
 
 
 def test_branches_that_are_all_absent_count_as_done_when_cancelling(make_frame, run_steps):
-    form = "steps: [{id: go, first: [{name: a, when: courseId == 'x', call: GET /a}]}]".replace("courseId", "enrolment.courseId")
+    form = "steps: [{id: go, first: [{name: a, when: courseId == 'x', call: GET /a}]}]".replace(
+        "courseId", "enrolment.courseId"
+    )
     frame = make_frame(form, "cancelEnrolment")
     assert run_steps(frame).error is None
     assert frame.results["go"].outcome == "absent"
@@ -312,14 +323,19 @@ steps:
 
 
 def test_items_are_kept_and_picked_with_the_item_as_the_current_node(make_frame, run_steps):
-    rows = [{"id": "126", "role": "trainer", "name": "T"}, {"id": "1", "role": "learner", "name": "A"}, {"id": "126", "role": "learner", "name": "B"}]
+    rows = [
+        {"id": "126", "role": "trainer", "name": "T"},
+        {"id": "1", "role": "learner", "name": "A"},
+        {"id": "126", "role": "learner", "name": "B"},
+    ]
     frame = make_frame(LISTED)
     assert run_steps(frame, ok(rows)).error is None
     assert frame.steps["go"] == {"items": rows[1:], "item": rows[2], "name": "B", "all": ["1", "126"]}
 
 
 @pytest.mark.parametrize(
-    ("none", "code"), [("", "vendor_absent"), ("none: refused, ", "vendor_refused"), ("none: fail, ", "vendor_fault")]
+    ("none", "code"),
+    [("", "vendor_absent"), ("none: refused, ", "vendor_refused"), ("none: fail, ", "vendor_fault")],
 )
 def test_nothing_picked_is_the_outcome_that_none_names(make_frame, run_steps, none, code):
     form = f"steps: [{{id: go, call: GET /go, {none}items: reply.body, pick: id == 'x'}}]{END}"
@@ -336,7 +352,9 @@ def test_nothing_picked_is_the_outcome_that_none_names(make_frame, run_steps, no
         pytest.param(", value: {x: '${items[0].id}'}", [], id="value is null"),
     ],
 )
-def test_a_list_that_cannot_be_used_fails_a_read_and_leaves_a_write_in_doubt(make_frame, run_steps, more, body):
+def test_a_list_that_cannot_be_used_fails_a_read_and_leaves_a_write_in_doubt(
+    make_frame, run_steps, more, body
+):
     for effect, error in (("effect: read", VendorFault), ("effect: write, repeat: never", InDoubt)):
         form = f"steps: [{{id: go, call: POST /go, {effect}, items: reply.body{more}}}]{END}"
         assert type(run_steps(make_frame(form), ok(body)).error) is error
@@ -383,7 +401,8 @@ def test_only_what_this_run_did_itself_can_be_taken_back(make_frame, run_steps, 
 
 
 @pytest.mark.parametrize(
-    ("reply", "outcome"), [(ok(), "ok"), (Reply(status=404), "ok"), (Reply(lost="timeout"), InDoubt), (Reply(status=400), Refused)]
+    ("reply", "outcome"),
+    [(ok(), "ok"), (Reply(status=404), "ok"), (Reply(lost="timeout"), InDoubt), (Reply(status=400), Refused)],
 )
 def test_undo_takes_a_step_back_and_absent_counts_as_done(make_frame, play, reply, outcome):
     frame = make_frame(UNDO)
@@ -401,7 +420,9 @@ def test_undoable_steps_survive_a_restart_of_the_run(make_frame, run_steps):
     frame = make_frame(UNDO)
     finished = {"user": StepResult(value={"id": "7"}, undo=True), "seat": StepResult(value={})}
     run_steps(frame, Reply(status=500), resume=Resume(finished=finished))
-    assert [step.id for step in operations.undoable(frame, operations.form(frame, frame.operation))] == ["user"]
+    assert [step.id for step in operations.undoable(frame, operations.form(frame, frame.operation))] == [
+        "user"
+    ]
 
 
 def test_mint_gives_a_uuid_of_version_4(make_frame):
@@ -411,4 +432,6 @@ def test_mint_gives_a_uuid_of_version_4(make_frame):
 
 
 def test_a_read_that_timed_out_says_that_nothing_was_changed(make_frame, run_steps):
-    assert type(run_steps(make_frame(f"steps: [{READ}}}]{END}"), Reply(lost="timeout")).error) is VendorTimeout
+    assert (
+        type(run_steps(make_frame(f"steps: [{READ}}}]{END}"), Reply(lost="timeout")).error) is VendorTimeout
+    )

@@ -75,6 +75,7 @@ SMALL = jsonschema.Draft202012Validator(
                     "additionalProperties": False,
                 },
             },
+            "any": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
             "names": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}},
         },
         "required": ["steps"],
@@ -94,6 +95,7 @@ SMALL = jsonschema.Draft202012Validator(
             {("steps", 0, "id"), ("steps", 0), ("steps", 2)},
         ),
         ({"steps": [5]}, {}, {("steps", 0), ("steps",)}),
+        ({"any": []}, {}, {("any",)}),
         ({"names": {"a": 1, "2": 1}}, {"names": {"a": 1}}, {("names", "2")}),
     ],
 )

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import uvloop
+
 import gateway
-from tests.support.waiting import until
 
 START_S = 30.0
 STOP_S = 15.0
-WAITED = 0.03
+WAITED = 0.02
 """The share of a wait that is really waited for, where waits are simulated."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -79,6 +80,7 @@ class GatewayProcess:
 def gateway_running(
     config: Path, *, output: Path | None = None, moved_s: float = 0.0, simulated_waits: bool = False
 ) -> Iterator[GatewayProcess]:
+    """A gateway for the length of the block; it ends by kill -9, as nothing may depend on a gentle end."""
     process = GatewayProcess(
         config,
         output=output or config.parent / "gateway.log",
@@ -88,7 +90,7 @@ def gateway_running(
     try:
         yield process
     finally:
-        process.stop()
+        process.kill()
 
 
 def child(config: str, output: str, moved_s: float, simulated_waits: bool, pipe: Connection) -> None:
@@ -96,7 +98,8 @@ def child(config: str, output: str, moved_s: float, simulated_waits: bool, pipe:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    asyncio.run(_serve(Path(config), moved_s, simulated_waits, pipe))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(Path(config), moved_s, simulated_waits, pipe))
 
 
 async def _serve(config: Path, moved_s: float, simulated_waits: bool, pipe: Connection) -> None:
@@ -145,16 +148,3 @@ def _tail(output: Path) -> str:
     with contextlib.suppress(OSError):
         return output.read_text(errors="replace")[-4000:]
     return "(no output)"
-
-
-def wait_gone(pid: int) -> None:
-    """Until no process has this id any more."""
-
-    def gone() -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
-
-    until(gone, what=f"the end of process {pid}")

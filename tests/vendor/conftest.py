@@ -71,7 +71,12 @@ class ScriptedPool:
 
 def _answer(status: int = 200, body: Any = None, **headers: str) -> Answer:
     content = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
-    return Answer(status=status, headers={name.lower(): value for name, value in headers.items()}, content=content, elapsed_s=0.0)
+    return Answer(
+        status=status,
+        headers={name.lower(): value for name, value in headers.items()},
+        content=content,
+        elapsed_s=0.0,
+    )
 
 
 def _frame(server: str = "", **more: Any) -> Frame:

@@ -42,7 +42,15 @@ class Vendor:
             if isinstance(reply, Exception):
                 raise reply
             return reply
-        return Reply(status=200, body={"good": True, "id": f"S{len(self.logins)}", "access_token": f"T{len(self.logins)}", "expires_in": 3600})
+        return Reply(
+            status=200,
+            body={
+                "good": True,
+                "id": f"S{len(self.logins)}",
+                "access_token": f"T{len(self.logins)}",
+                "expires_in": 3600,
+            },
+        )
 
 
 @pytest.fixture
@@ -51,7 +59,11 @@ def open_door(make_frame, clock):
         frame = make_frame(server, **more)
         vendor = Vendor(*script)
         keeper = keeper or MemoryKeeper(clock)
-        return Credentials(frame.mapping.server.auth, frame, keeper, vendor, clock, pause=clock.pause), vendor, keeper
+        return (
+            Credentials(frame.mapping.server.auth, frame, keeper, vendor, clock, pause=clock.pause),
+            vendor,
+            keeper,
+        )
 
     return make
 
@@ -250,7 +262,9 @@ async def test_a_rotated_token_is_kept_when_all_its_parts_are_there(open_door, b
     assert await credentials.note(Reply(status=200, body=body), token) == hidden
     assert (await credentials.token()).parts == {"id": after}
     assert (await keeper.load()).parts == {"id": after}
-    assert (await credentials.note(Reply(status=200, body={"next": "late"}), token) == {"late": "‹token›"}) and True
+    assert (
+        await credentials.note(Reply(status=200, body={"next": "late"}), token) == {"late": "‹token›"}
+    ) and True
     assert await credentials.note(Reply(status=200), None) == {}
 
 
@@ -300,7 +314,9 @@ async def test_another_gateways_login_is_waited_for_and_taken(open_door, clock):
 
 
 async def test_another_gateways_session_that_is_over_or_gone_is_renewed_again(open_door):
-    keeper = Scripted("renewed", "renewed", "yours", loads=[None, stored("OLD", expires_at=5.0), None, stored("WON", 6)])
+    keeper = Scripted(
+        "renewed", "renewed", "yours", loads=[None, stored("OLD", expires_at=5.0), None, stored("WON", 6)]
+    )
     credentials, vendor, _ = open_door(keeper=keeper)
     assert (await credentials.token()).parts == {"id": "WON"}  # save gave None: somebody saved first
     assert keeper.saved == [(3, {"id": "S1"})]
@@ -342,7 +358,12 @@ async def test_oauth2_asks_its_token_endpoint(open_door, make_call, place, form,
     credentials, vendor, _ = open_door(oauth(place=place))
     token = await credentials.token()
     (call,) = vendor.logins
-    assert (call.method, call.base, call.target, call.anonymous) == ("POST", "https://lms.example", "/token?x=1", True)
+    assert (call.method, call.base, call.target, call.anonymous) == (
+        "POST",
+        "https://lms.example",
+        "/token?x=1",
+        True,
+    )
     assert call.body.data == {"grant_type": "client_credentials", "scope": "api", **form}
     assert call.headers.get("authorization") == authorization
     assert call.judge(Reply()).outcome == "ok"
@@ -359,8 +380,13 @@ async def test_oauth2_by_password_sends_the_user(open_door):
 
 
 async def test_oauth2_keeps_a_rotated_refresh_token_for_the_next_time(open_door, clock):
-    replies = [Reply(status=200, body={"access_token": f"T{n}", "expires_in": 100, **more}) for n, more in enumerate(({"refresh_token": "NEW"}, {}, {}))]
-    credentials, vendor, _ = open_door(oauth("refresh_token", more=', refresh_token: "${secrets.pass}"'), *replies)
+    replies = [
+        Reply(status=200, body={"access_token": f"T{n}", "expires_in": 100, **more})
+        for n, more in enumerate(({"refresh_token": "NEW"}, {}, {}))
+    ]
+    credentials, vendor, _ = open_door(
+        oauth("refresh_token", more=', refresh_token: "${secrets.pass}"'), *replies
+    )
     for _ in range(3):
         await credentials.token()
         clock.at += 100
@@ -380,7 +406,15 @@ async def test_an_oauth2_token_is_renewed_a_minute_before_its_end(open_door, clo
     assert (credentials.current() is None) == (good_for is not None)
 
 
-@pytest.mark.parametrize("reply", [Reply(status=400, body={"error": "invalid_client"}), Reply(status=200, body={}), Reply(status=200, body={"access_token": 5}), Reply(status=200, text="<html>")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=400, body={"error": "invalid_client"}),
+        Reply(status=200, body={}),
+        Reply(status=200, body={"access_token": 5}),
+        Reply(status=200, text="<html>"),
+    ],
+)
 async def test_oauth2_without_a_token_is_no_access(open_door, reply):
     credentials, _, _ = open_door(oauth(), reply)
     with pytest.raises(VendorFault) as caught:

@@ -84,7 +84,9 @@ def test_pauses_are_jittered_and_shorter_when_nothing_was_sent(make_call):
         pytest.param(3.0, {"retry_after": "5"}, 8.0, 3.0, id="the rule's wait goes first"),
     ],
 )
-def test_what_the_vendor_asks_for_is_waited_within_the_deadline(make_call, outcome, wait_s, headers, left, pause):
+def test_what_the_vendor_asks_for_is_waited_within_the_deadline(
+    make_call, outcome, wait_s, headers, left, pause
+):
     assert tried(make_call, "read", [outcome], wait_s=wait_s, headers=headers, left=left) == [pause]
 
 

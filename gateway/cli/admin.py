@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli_options import Config, Json, TenantName, run, settings_of, tenant_of
-from gateway.cli_report import STYLES, complain, on_terminal, say, say_json, table
+from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenant_of
+from gateway.cli.report import STYLES, complain, on_terminal, say, say_json, table
 
 if TYPE_CHECKING:
     from gateway.app import Gateway

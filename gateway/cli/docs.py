@@ -1,4 +1,7 @@
-"""docs/commands.md: every command with its help, generated. `python -m gateway.cli_docs > docs/commands.md`"""
+"""docs/commands.md, generated: every command with its help.
+
+python -m gateway.cli.docs > docs/commands.md
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ PROGRAM = "lms-gateway"
 HEAD = """\
 # Commands
 
-<!-- Made by `python -m gateway.cli_docs > docs/commands.md`; a test compares the two. -->
+<!-- Made by `python -m gateway.cli.docs > docs/commands.md`; a test compares the two. -->
 
-Exit codes: 0 ok, 1 problem found, 2 usage. Off a terminal tables are tab-separated lines; `--json` is for machines.
+Exit codes: 0 ok, 1 problem found, 2 usage. Off a terminal tables are tab-separated lines; `--json` is for
+machines.
 """
 
 

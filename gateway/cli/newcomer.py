@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli_options import known
+from gateway.cli.options import known
 
 BOTH = "both"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli_options import Config, Json, TenantName, known, run, settings_of, tenant_of, values_of
-from gateway.cli_report import complain, progress, say, say_json, table
+from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenant_of, values_of
+from gateway.cli.report import complain, progress, say, say_json, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli_options import (
+from gateway.cli.options import (
     Config,
     Json,
     TenantName,
@@ -18,7 +18,7 @@ from gateway.cli_options import (
     tenant_of,
     values_of,
 )
-from gateway.cli_report import on_terminal, say, say_json, table
+from gateway.cli.report import on_terminal, say, say_json, table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,7 +1,4 @@
-"""`lms-gateway`: the commands, a thin shell over the rooms. Each is in the file of those who run it.
-
-    cli_operator.py   serve, db, runs, adopt          cli_newcomer.py  demo
-    cli_admin.py      check, settings, choices, token cli_author.py    lint, plan, try, explain, test, docs, …
+"""All commands as one Typer application; our own errors become a report and an exit code.
 
 Exit codes: 0 ok, 1 problem found, 2 usage. `serve` loads neither the workbench nor the sandbox: commands
 import what they need when they run.
@@ -16,8 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gateway import cli_admin, cli_author, cli_newcomer, cli_operator
-from gateway.cli_report import failed, on_terminal
+from gateway.cli import admin, author, newcomer, operator
+from gateway.cli.report import failed, on_terminal
 from gateway.errors import GatewayError, ProblemsFound, StoreError
 
 
@@ -47,10 +44,10 @@ app = typer.Typer(
     rich_markup_mode="rich" if on_terminal() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cli_newcomer.add_to(app)
-cli_operator.add_to(app)
-cli_admin.add_to(app)
-cli_author.add_to(app)
+newcomer.add_to(app)
+operator.add_to(app)
+admin.add_to(app)
+author.add_to(app)
 
 
 def main() -> None:
@@ -59,7 +56,3 @@ def main() -> None:
         app(prog_name="lms-gateway")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,153 @@
+"""`lms-gateway demo` as a newcomer runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.sandbox import demo_day
+from gateway.sandbox.demo import EXPECTED_STEPS
+from gateway.sandbox.demo_day import Happened, VendorCall
+from gateway.sandbox.demo_processes import Child, ChildDied, Children
+from gateway.sandbox.demo_show import Show
+
+WAIT_S = 60.0
+
+
+def demo(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", "demo", *options],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    out, _ = process.communicate(timeout=WAIT_S)
+    return process.returncode, out
+
+
+def test_two_demos_at_once_both_go_as_expected_and_leave_nothing(tmp_path: Path) -> None:
+    started = time.monotonic()
+    both = [demo(tmp_path, "--once"), demo(tmp_path, "--once")]
+    for code, out in map(finished, both):
+        assert code == 0, out
+        assert f"All {2 * EXPECTED_STEPS} steps went as expected." in out
+        for part in ("POST /api/v1/usersignup -> 200", "GroupEnrolment -> 200", "progress 60", "RTOPilot stores"):
+            assert part in out
+        assert max(map(len, out.splitlines())) <= 100
+        assert not re.search(r"k3y-of-the-sandbox|not-a-real-secret|[Bb]earer", out)
+    assert time.monotonic() - started < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_stays_up_until_it_is_told_to_end(tmp_path: Path, name: signal.Signals) -> None:
+    process = demo(tmp_path, "--vendor", "talentlms")
+    assert process.stdout is not None
+    lines: list[str] = []
+    while "what happened" not in (lines[-1] if lines else ""):
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    children = _children(process.pid)
+    assert len(children) == 2
+    process.send_signal(name)
+    code, out = finished(process)
+    assert code == 0 and "The demo is over." in out
+    assert list(tmp_path.iterdir()) == []
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_demo_whose_gateway_dies_says_so_and_cleans_up(tmp_path: Path) -> None:
+    process = demo(tmp_path, "--vendor", "talentlms")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "what happened" in line:
+            break
+    gateway = next(child for child in _children(process.pid) if "serve" in _command(child))
+    os.kill(gateway, signal.SIGKILL)
+    code, out = finished(process)
+    assert code == 1 and "the gateway ended with exit code -9. Its last output:" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
+def test_a_child_that_ends_at_once_gives_its_last_words(tmp_path: Path) -> None:
+    with Children(tmp_path) as children:
+        child = children.start("the broken one", "gateway.sandbox.no_such_module")
+        with pytest.raises(ChildDied, match="ended with exit code 1") as died:
+            child.url()
+        assert "No module named" in str(died.value)
+        with pytest.raises(ChildDied):
+            children.check()
+
+
+def test_a_child_that_stays_silent_is_given_up(tmp_path: Path) -> None:
+    child = Child("the silent one", ["http.server", "--help"], folder=tmp_path)
+    with pytest.raises(ChildDied):
+        child.url("nothing", within_s=0.01 if child.ended else 5.0)
+    child.stop()
+
+
+def test_a_child_that_does_not_start_in_time_is_told_from_one_that_ended(tmp_path: Path) -> None:
+    child = Child("the slow one", ["asyncio"], folder=tmp_path)
+    try:
+        with pytest.raises(ChildDied, match=r"did not start in time|ended"):
+            child.url("nothing", within_s=0.0)
+    finally:
+        child.stop()
+
+
+def happened(**changed: Any) -> Happened:
+    usual: dict[str, Any] = {
+        "vendor": "X",
+        "title": "Enrol",
+        "asked": "POST /x",
+        "calls": (),
+        "answer": "fine",
+        "ms": 3.0,
+    }
+    return Happened(**usual | changed)
+
+
+def test_a_step_is_shown_with_its_calls_and_what_was_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = VendorCall(method="GET", what="/" + "long" * 50, status=None)
+    Show().step(3, happened(calls=(lost,), wrong="another id"))
+    Show().step(4, happened())
+    out = capsys.readouterr().out
+    assert "no answer" in out and "WRONG     another id" in out and "no call" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_day_that_did_not_go_as_expected_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    Show().summary([happened(), happened(wrong="another id")])
+    out = capsys.readouterr().out
+    assert "1 of 2 steps did not go as expected." in out and "NO: another id" in out
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"error": {"message": "Gone."}}', "Gone."),
+        (b'{"id": "1"}', '{"id": "1"}'),
+        (b"<html>", "<html>"),
+    ],
+)
+def test_an_answer_is_shown_short(body: bytes, shown: str) -> None:
+    assert demo_day._body(body) == shown
