@@ -28,7 +28,10 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     Raises CannotListen, StoreError and ProblemsFound before anything is served.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, announce))
+        try:
+            runner.run(_serve(settings, announce))
+        except BaseExceptionGroup as group:  # the application's workers run in a task group
+            raise _only(group) from None
 
 
 async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -68,3 +71,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:  # not made for every platform
         return None
     return uvloop.new_event_loop
+
+
+def _only(error: BaseException) -> BaseException:
+    """What is inside a group of one, of one, …"""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -111,6 +111,13 @@ SCENES: tuple[Scene, ...] = (
     ),
     Scene(
         vendor=TALENTLMS,
+        name="createEnrolment-page-instead-of-answer",
+        asks=(create("127", ANA),),
+        faults=(Fault(kind="html", path="/users/", status=404),),
+        answers=("502 vendor_fault",),
+    ),
+    Scene(
+        vendor=TALENTLMS,
         name="getEnrolment",
         asks=(read("7-126"), read("12-126")),
         answers=("7-126 11 %", "12-126 99 %"),
@@ -230,7 +237,7 @@ SCENES: tuple[Scene, ...] = (
         vendor=LEARNING_ASSISTANT,
         name="getEnrolment-unknown",
         asks=(read(_ELSEWHERE),),
-        answers=("502 vendor_fault",),
+        answers=("404 unknown_enrolment",),
     ),
     Scene(
         vendor=LEARNING_ASSISTANT,
@@ -282,5 +289,32 @@ SCENES: tuple[Scene, ...] = (
         name="choices",
         asks=(Choose(setting="company"), Choose(setting="assessor"), Choose(setting="verifier")),
         answers=("Demo College, Sample & Sons Pty Ltd", "Ash Assessor", "Vic Verifier"),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="getCourses-session-expired-by-fault",
+        asks=(courses(),),
+        faults=(Fault(kind="expired_token", path="course.cfc"),),
+        switches={"expiry": "fault"},
+        answers=(
+            "x4kuuycdx6fgwhef5drkwrlr7ci Certificate in Customer Service, xjdi7nmyksjhfpdb3l5yosfwsuq Diploma in Business Administration (spring intake), xtmd6hroudbfg7mpcmtepawt5he Diploma in Business Administration (autumn intake), xn6rmqhmvhzfxbb6u4czrs3c7fi Workplace induction & safety",
+        ),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="getEnrolment-token-changes-with-each-call",
+        asks=(read(_CANDIDATE), read(_CANDIDATE)),
+        switches={"rotation": "old_dead"},
+        answers=(
+            "xlupau5z4ijfrtjxq2kmei4n3ay-x4kuuycdx6fgwhef5drkwrlr7ci 40 %",
+            "xlupau5z4ijfrtjxq2kmei4n3ay-x4kuuycdx6fgwhef5drkwrlr7ci 40 %",
+        ),
+    ),
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="createEnrolment-answers-by-reference",
+        asks=(create(COURSE_UUID, ANA),),
+        switches={"reply_form": "multiref_all"},
+        answers=("xaaaaaas2jvfqzaaaaaaaaaaaaa-x4kuuycdx6fgwhef5drkwrlr7ci",),
     ),
 )

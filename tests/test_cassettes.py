@@ -13,6 +13,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 from gateway.contract import Operation
 from gateway.mapping.load import load_mapping
 from gateway.mapping.spec import OperationSpec, Step
+from gateway.workbench.cases_cassette import read_cassette
 from tests.cassette_scenes import SCENES
 from tests.cassette_stage import (
     CASSETTES,
@@ -132,3 +133,10 @@ def _calls(operation: Operation, step: Step) -> list[str]:
         return [f"{name}/{branch.name}" for branch in step.first]
     looked_up = step.action.confirm is not None
     return [name, f"{name}.confirm"] if looked_up else [name]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.label)
+def test_case_files_can_take_up_the_cassette(scene: Scene) -> None:
+    lines = read_cassette(scene.path)
+    assert [line["ask"].split(" ")[0] for line in lines] == [r.split(" ")[0] for r in recorded(scene)]
+    assert all(line["answer"]["status"] for line in lines)

@@ -109,13 +109,14 @@ def _key_part(spec: OperationSpec, record: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def read_progress(frame: Frame) -> Work:
+def read_progress(frame: Frame, *, units: bool = False) -> Work:
     """Read one enrolment's progress by `getEnrolment` or `progress.read`, whatever it is read for.
 
+    Units are only worked out where they are asked for, or the policy counts them.
     Raises NotFound when the vendor no longer has it, VendorFault when its answer cannot be used.
     """
     own, progress = form(frame, Operation.GET_ENROLMENT), frame.mapping.progress or ProgressSpec()
-    read = own.steps if own is not None else progress.read
+    read = own.steps if own is not None else progress.read if units else progress.brief
     reader = replace(frame, operation=Operation.GET_ENROLMENT, steps={}, warnings=[], results={})
     yield from steps.run(reader, read, Resume())
     values = (reader.steps[step.id] for step in reversed(read))

@@ -183,7 +183,9 @@ class _Compiler:
         names = self.operations.roots(Operation.GET_ENROLMENT)
         steps, _ = self.operations.steps.steps(nodes, path, names)
         self.operations.check_reading(nodes, path)
-        return ProgressSpec(policy=Policy(**node.get("policy", {})), read=steps)
+        policy = Policy(**node.get("policy", {}))
+        brief = steps if policy.of == "units" else self.operations.steps.steps(_brief(nodes), path, names)[0]
+        return ProgressSpec(policy=policy, read=steps, brief=brief)
 
     def _launch(self, node: Node) -> Launch:
         path: Path = ("launch",)
@@ -212,6 +214,15 @@ class _Compiler:
         for name, node in self.calls.shared.items():
             if name not in self.calls.used:
                 self.calls.assemble(Origin(node, ("calls", name)), names)
+
+
+def _brief(nodes: list[Node] | None) -> list[Node]:
+    """The same steps, the last of which gives only what a per cent needs: no units, no date."""
+    if not nodes:
+        return []
+    value = nodes[-1].get("value", {})
+    told = {key: item for key, item in value.items() if key.removesuffix("?") not in ("units", "at")}
+    return [*nodes[:-1], {**nodes[-1], "value": told}]
 
 
 def _settings(nodes: Node, test: Callable[[Node], bool]) -> frozenset[str]:

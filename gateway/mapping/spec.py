@@ -314,8 +314,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressSpec:
+    """How progress is read, and what may be told of it. `brief` reads the per cent without the units."""
+
     policy: Policy = Policy()
     read: tuple[Step, ...] = ()
+    brief: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

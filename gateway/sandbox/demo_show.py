@@ -42,7 +42,7 @@ class Show:
         self._labelled("RTOPilot", happened.asked)
         for call in happened.calls:
             status = "no answer" if call.status is None else str(call.status)
-            room = min(self._console.width, WIDTH) - LABEL - 14
+            room = min(self._console.width, WIDTH) - len(f"    {'':{LABEL}}{call.method:<4}  -> {status}")
             what = call.what if len(call.what) <= room else call.what[: room - 1] + "…"
             self._labelled("  vendor", f"{call.method:<4} {what} -> {status}", "cyan")
         if not happened.calls:

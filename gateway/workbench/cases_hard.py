@@ -159,6 +159,9 @@ class Hardship:
         yield self._play("asked again right after", self._again_after(0.0))
         if self.case.run in READS or not self.normal.heard.ok:
             return
+        for sent in self.normal.sent:
+            what = f"RTOPilot hangs up after call {sent.number} ({sent.line.ask}), and asks again"
+            yield self._play(what, self._hung_up(sent.number))
         yield self._play("asked of two gateways at once", self._two_gateways)
         yield self._play("asked again after the repeat window", self._again_after(REPEAT_WINDOW_S))
         if self.case.run in (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT):
@@ -180,6 +183,21 @@ class Hardship:
             second = await stage.ask()
             await self._later(stage)
             await self._same(stage, first, second, effects=self.normal.heard.ok)
+
+        return run
+
+    def _hung_up(self, number: int) -> Callable[[Bench], Awaitable[None]]:
+        async def run(bench: Bench) -> None:
+            stage = await self._stage(bench)
+            asking = asyncio.create_task(stage.ask())
+            # the scripted vendor answers at once: there is nothing to be woken by
+            while len(stage.vendor.sent) < number and not asking.done():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            asking.cancel()  # the handler is gone; the run must not be
+            await asyncio.gather(asking, return_exceptions=True)
+            heard = await stage.ask_until_answered()
+            await self._later(stage)
+            await self._same(stage, heard)
 
         return run
 

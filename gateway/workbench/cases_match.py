@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from lxml import etree
 
@@ -219,8 +219,3 @@ def _everywhere(tree: Any, local: str) -> Iterable[str]:
 
 def _local(element: Any) -> str:
     return etree.QName(element).localname
-
-
-def readable(target: str) -> str:
-    """A target with its percent-encoding taken off, for names of hard cases."""
-    return unquote(target)

@@ -316,7 +316,7 @@ def course_of(case: Case) -> str | None:
 
 
 def inputs_of(case: Case) -> Inputs:
-    """What RTOPilot sends, from a case: course ids are the vendor's, enrolment ids text or lists of key parts."""
+    """What RTOPilot sends: a case's course ids are the vendor's, its enrolment ids text or key parts."""
     given = case.given
     person = given.get("to") or given.get("student")
     course, enrolment = given.get("courseId"), given.get("enrolmentId")

@@ -60,7 +60,9 @@ def test_nobody_can_sign_in_without_address_and_password(deployment: Any) -> Non
 
 
 def test_a_first_password_is_a_way_to_sign_in(deployment: Any) -> None:
-    deployment.write(settings={"email": "${student.id}@learners.invalid", "firstPassword": "Hello-${student.id}"})
+    deployment.write(
+        settings={"email": "${student.id}@learners.invalid", "firstPassword": "Hello-${student.id}"}
+    )
     assert rows(check(deployment))["Learners can sign in"]["verdict"] == "ok"
 
 
@@ -148,7 +150,9 @@ def test_check_writes_one_enrolment_and_ends_it(deployment: Any) -> None:
     ran = check(deployment, "--write", "--course", "126")
     assert ran.code == 0
     found = rows(ran)
-    assert [found[f"Test enrolment: {step}"]["verdict"] for step in ("create", "read", "cancel")] == ["ok"] * 3
+    assert [found[f"Test enrolment: {step}"]["verdict"] for step in ("create", "read", "cancel")] == [
+        "ok"
+    ] * 3
     assert re.search(r"test-[0-9a-f]{8} stays", found["Left behind"]["found"])
     counts = deployment.standin.journal.effect_counts
     assert counts["user_enrolled"] == counts["user_unenrolled"] == 1
@@ -157,7 +161,7 @@ def test_check_writes_one_enrolment_and_ends_it(deployment: Any) -> None:
 @pytest.mark.parametrize(
     ("fault", "row"),
     [
-        pytest.param(Fault(kind="error", status=500, path="/usersignup", count=None), "create", id="create"),
+        pytest.param(Fault(kind="error", status=400, path="/usersignup", count=None), "create", id="create"),
         pytest.param(
             Fault(kind="error", status=400, path="/getuserstatusincourse", count=None), "read", id="read"
         ),
@@ -177,7 +181,9 @@ def test_a_test_enrolment_that_fails_says_what_stays(deployment: Any, fault: Fau
 def test_no_test_enrolment_where_cancel_is_off(deployment: Any) -> None:
     deployment.write(operations={"cancelEnrolment": "off"})
     found = rows(check(deployment, "--write", "--course", "126"))
-    assert found["Test enrolment"]["verdict"] == "skipped" and "switched off" in found["Test enrolment"]["found"]
+    assert (
+        found["Test enrolment"]["verdict"] == "skipped" and "switched off" in found["Test enrolment"]["found"]
+    )
     assert deployment.standin.journal.effect_counts["user_enrolled"] == 0
 
 
@@ -238,7 +244,9 @@ def test_settings_name_the_secret_and_never_show_it(deployment: Any, monkeypatch
         inbound={
             "auth": {"kind": "bearer", "token": "${env:COLLEGE_TOKEN}"},
             "operations": {
-                "createEnrolment": {"auth": {"kind": "basic", "user": "rto", "password": "${env:COLLEGE_TOKEN}"}},
+                "createEnrolment": {
+                    "auth": {"kind": "basic", "user": "rto", "password": "${env:COLLEGE_TOKEN}"}
+                },
                 "cancelEnrolment": {
                     "auth": [{"kind": "header", "name": "X-Key", "value": "${env:COLLEGE_TOKEN}"}]
                 },

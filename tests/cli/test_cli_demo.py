@@ -1,21 +1,28 @@
 """`lms-gateway demo` as a newcomer runs it."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.sandbox import demo as demo_module
 from gateway.sandbox import demo_day
-from gateway.sandbox.demo import EXPECTED_STEPS
-from gateway.sandbox.demo_day import Happened, VendorCall
+from gateway.sandbox.demo import EXPECTED_STEPS, play
+from gateway.sandbox.demo_day import Day, Happened, VendorCall
 from gateway.sandbox.demo_processes import Child, ChildDied, Children
 from gateway.sandbox.demo_show import Show
+from gateway.sandbox.demo_vendors import VENDORS
+from gateway.sandbox.faults import Fault
 
 WAIT_S = 60.0
 
@@ -41,7 +48,12 @@ def test_two_demos_at_once_both_go_as_expected_and_leave_nothing(tmp_path: Path)
     for code, out in map(finished, both):
         assert code == 0, out
         assert f"All {2 * EXPECTED_STEPS} steps went as expected." in out
-        for part in ("POST /api/v1/usersignup -> 200", "GroupEnrolment -> 200", "progress 60", "RTOPilot stores"):
+        for part in (
+            "POST /api/v1/usersignup -> 200",
+            "GroupEnrolment -> 200",
+            "progress 60",
+            "RTOPilot stores",
+        ):
             assert part in out
         assert max(map(len, out.splitlines())) <= 100
         assert not re.search(r"k3y-of-the-sandbox|not-a-real-secret|[Bb]earer", out)
@@ -151,3 +163,93 @@ def test_a_day_that_did_not_go_as_expected_is_summed_up(capsys: pytest.CaptureFi
 )
 def test_an_answer_is_shown_short(body: bytes, shown: str) -> None:
     assert demo_day._body(body) == shown
+
+
+def test_a_day_is_played_in_this_process_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert play(["talentlms"], once=True) == 0
+    assert f"All {EXPECTED_STEPS} steps went as expected." in capsys.readouterr().out
+
+
+def test_a_gateway_that_does_not_start_is_told_with_its_last_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = replace(VENDORS["learning-assistant"], settings={})
+    monkeypatch.setattr(demo_module, "VENDORS", {"broken": broken})
+    assert play(["broken"], once=True) == 1
+    assert "the gateway ended with exit code 1" in capsys.readouterr().out
+
+
+def test_a_day_that_goes_wrong_exits_with_1_and_shows_the_gateways_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = replace(VENDORS["talentlms"], course="No Such Course")
+    monkeypatch.setattr(demo_module, "VENDORS", {"odd": unknown})
+    assert play(["odd"], once=True) == 1
+    out = capsys.readouterr().out
+    assert "the course No Such Course was not found" in out and "The gateway's last log lines:" in out
+
+
+@pytest.fixture
+def gateway_url(deployment: Any) -> Iterator[str]:
+    from gateway.app import create_app
+    from gateway.config import load_config
+    from gateway.listen import listening
+
+    urls: list[str] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def run() -> None:
+        app = create_app(load_config(deployment.config))
+        async with app.router.lifespan_context(app), listening(app, "127.0.0.1", 0) as url:
+            urls.append(url)
+            ready.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert ready.wait(WAIT_S)
+    yield urls[0]
+    stop.set()
+    thread.join(WAIT_S)
+
+
+def day(deployment: Any, gateway_url: str, **changed: Any) -> dict[str, Happened]:
+    async def played() -> list[Happened]:
+        one = Day(
+            replace(VENDORS["talentlms"], name="college"),
+            gateway_url,
+            deployment.url,
+            changed.get("token", "inbound-token-of-these-tests-0123456789"),
+        )
+        return [happened async for happened in one.steps()]
+
+    return {each.title: each for each in asyncio.run(played())}
+
+
+def test_a_day_with_a_wrong_token_ends_at_once(deployment: Any, gateway_url: str) -> None:
+    (only,) = day(deployment, gateway_url, token="wrong").values()
+    assert only.wrong == "RTOPilot saw an error" and only.answer.startswith("401")
+
+
+def test_a_day_without_an_enrolment_ends_there(deployment: Any, gateway_url: str) -> None:
+    deployment.standin.faults.arm(Fault(kind="error", status=400, path="/usersignup", count=None))
+    assert list(day(deployment, gateway_url)) == ["Search the course picker", "Enrol Joana"]
+
+
+def test_an_old_enrolment_that_is_never_ended_is_noticed(
+    deployment: Any, gateway_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_day, "AFTERWARDS_LOOKS", 3)
+    deployment.standin.faults.arm(Fault(kind="error", status=400, path="/removeuserfromcourse", count=None))
+    found = day(deployment, gateway_url)
+    assert found["Transfer it to Ravi"].wrong == "the enrolment was not ended at the vendor"
+    assert found["Cancel it"].wrong == "RTOPilot saw an error"
+    assert found["Read it once more"].wrong == "a cancelled enrolment was still there"
+
+
+def test_an_answer_other_than_404_for_a_cancelled_one_is_noticed(deployment: Any, gateway_url: str) -> None:
+    path = "/getuserstatusincourse"
+    deployment.standin.faults.arm(Fault(kind="error", status=400, path="/removeuserfromcourse", count=None))
+    deployment.standin.faults.arm(Fault(kind="html", status=404, path=path, count=None))
+    found = day(deployment, gateway_url)
+    assert found["Read it once more"].wrong == "404 was expected, not 502"

@@ -47,17 +47,32 @@ def stored_run(
     deployment.store(work)
 
 
-def in_doubt(run_id: str, *, step: str = "enrol", seq: int = 1, due: float | None = None) -> Callable[[Connection], None]:
+def in_doubt(
+    run_id: str, *, step: str = "enrol", seq: int = 1, due: float | None = None
+) -> Callable[[Connection], None]:
     def fill(conn: Connection) -> None:
         now = time.time()
         if seq:
             steps.step_done(conn, run_id, "gone", 0, "user", {"userId": "8"})
         steps.step_started(conn, run_id, "gone", seq, step, now)
-        exchange = {"step": "createEnrolment.enrol", "request": "POST /addusertocourse", "lost": "timeout", "reply": "x"}
-        traces.add(conn, run_id, [Traced(tenant="college", operation="createEnrolment", at=now, exchange=exchange)])
+        exchange = {
+            "step": "createEnrolment.enrol",
+            "request": "POST /addusertocourse",
+            "lost": "timeout",
+            "reply": "x",
+        }
+        traces.add(
+            conn, run_id, [Traced(tenant="college", operation="createEnrolment", at=now, exchange=exchange)]
+        )
         runs.in_doubt(conn, run_id, "gone", due, error={"code": "outcome_unknown", "step": step})
         manual.add(
-            conn, tenant="college", enrolment_id=None, reason="in_doubt", sentence="Look.", now=now, run_id=run_id
+            conn,
+            tenant="college",
+            enrolment_id=None,
+            reason="in_doubt",
+            sentence="Look.",
+            now=now,
+            run_id=run_id,
         )
 
     return fill
@@ -84,7 +99,9 @@ def test_runs_are_listed_and_filtered(deployment: Any) -> None:
     stored_run(deployment, "r1")
     stored_run(deployment, "r2", ended("r2"))
     assert {row[0] for row in deployment.run("runs", "list").rows()} == {"run", "r1", "r2"}
-    only = deployment.run("runs", "list", "--state", "in_doubt", "--operation", "createEnrolment", "--tenant", "college")
+    only = deployment.run(
+        "runs", "list", "--state", "in_doubt", "--operation", "createEnrolment", "--tenant", "college"
+    )
     assert [row[0] for row in only.rows()] == ["run", "r1"]
     listed = deployment.run("runs", "list", "--json").json
     assert {(each["run"], each["error"]) for each in listed} == {("r1", "outcome_unknown"), ("r2", None)}
@@ -138,7 +155,9 @@ def test_a_run_whose_gateway_is_gone_is_left(deployment: Any) -> None:
 
 def test_a_step_shows_its_warnings(deployment: Any) -> None:
     stored_run(
-        deployment, "r1", lambda conn: steps.step_done(conn, "r1", "gone", 0, "user", None, ["Other surname."])
+        deployment,
+        "r1",
+        lambda conn: steps.step_done(conn, "r1", "gone", 0, "user", None, ["Other surname."]),
     )
     assert "             Other surname." in deployment.run("runs", "show", "r1").out
 
@@ -149,7 +168,9 @@ def test_the_bundle_for_a_support_desk_has_no_people_in_it(deployment: Any, tmp_
     assert deployment.run("runs", "show", "r1", "--export", str(file)).code == 0
     text = file.read_text()
     bundle = json.loads(text)
-    assert bundle["exchanges"][0]["request"] == "POST /addusertocourse" and bundle["error"] == "outcome_unknown"
+    assert (
+        bundle["exchanges"][0]["request"] == "POST /addusertocourse" and bundle["error"] == "outcome_unknown"
+    )
     assert not {"student", "tenant", "todo"} & bundle.keys()
     for person in ("Joana", "Silva", "204"):
         assert person not in text
@@ -179,9 +200,10 @@ def test_settled_as_not_done_it_has_failed_and_may_be_repeated(deployment: Any) 
 def test_a_step_with_values_needs_them(deployment: Any) -> None:
     stored_run(deployment, "r1", in_doubt("r1", step="user/make", seq=0))
     assert "--value userId=…" in deployment.run("runs", "settle", "r1", "--done").err
-    assert "gives no nothing" in deployment.run(
-        "runs", "settle", "r1", "--done", "--value", "userId=8", "--value", "nothing=1"
-    ).err
+    assert (
+        "gives no nothing"
+        in deployment.run("runs", "settle", "r1", "--done", "--value", "userId=8", "--value", "nothing=1").err
+    )
     ran = deployment.run("runs", "settle", "r1", "--done", "--value", "userId=8")
     assert "RTOPilot is given 8-126" in ran.out
     assert deployment.standin.journal.effect_counts["user_enrolled"] == 1, "the step after it is done"
@@ -192,7 +214,9 @@ def test_a_step_with_values_needs_them(deployment: Any) -> None:
     [
         pytest.param(ended("r1"), "Nothing of this run is in doubt", id="done already"),
         pytest.param(
-            lambda conn: steps.step_started(conn, "r1", "gone", 1, "enrol", 1.0), "A gateway is at work", id="busy"
+            lambda conn: steps.step_started(conn, "r1", "gone", 1, "enrol", 1.0),
+            "A gateway is at work",
+            id="busy",
         ),
     ],
 )
@@ -241,7 +265,11 @@ def test_adopting_reports_each_id(deployment: Any, tmp_path: Path) -> None:
     file.write_text("name,lmsEnrolmentId\nMia,7-126\nCarl,11-126\nNobody,999-126\nOdd,zz!\n,\nMia,7-126\n")
     ran = deployment.run("adopt", "college", "--csv", str(file))
     assert ran.code == 1
-    assert ["7-126", "adopted", ""] in ran.rows() and ["999-126", "not found", "unknown_enrolment"] in ran.rows()
+    assert ["7-126", "adopted", ""] in ran.rows() and [
+        "999-126",
+        "not found",
+        "unknown_enrolment",
+    ] in ran.rows()
     assert "2 adopted, 0 known, 2 not found, 0 failed" in ran.out
     again = deployment.run("adopt", "college", "--csv", str(file), "--json").json
     assert [each["state"] for each in again] == ["known", "known", "not found", "not found"]
@@ -268,3 +296,46 @@ def test_ids_are_bounded_and_read_with_and_without_a_head() -> None:
 def test_db_upgrade_makes_the_tables(deployment: Any) -> None:
     assert deployment.run("db", "upgrade").out == "The database is up to date.\n"
     assert (deployment.folder / "gateway.db").exists()
+
+
+def other_run(operation: str, given: dict[str, Any], step: str) -> Callable[[Connection], None]:
+    """A run of another operation whose step is in doubt."""
+
+    def fill(conn: Connection) -> None:
+        runs.finish(conn, "r1", "gone", {"id": "8-126"}, now=time.time())
+        runs.begin(
+            conn,
+            tenant="college",
+            operation=operation,
+            fingerprint=operation,
+            input=given,
+            owner="gone",
+            now=time.time(),
+            lease_s=60,
+            mapping_hash="f" * 64,
+            run_id="r2",
+        )
+        steps.step_started(conn, "r2", "gone", 0, step, time.time())
+        runs.in_doubt(conn, "r2", "gone", None)
+
+    return fill
+
+
+def test_a_run_that_needs_no_vendor_any_more_is_done(deployment: Any, tmp_path: Path) -> None:
+    (tmp_path / "ids.csv").write_text("7-126\n")
+    deployment.run("adopt", "college", "--csv", str(tmp_path / "ids.csv"))
+    given = {"enrolmentId": "7-126", "quizResults": []}
+    stored_run(deployment, "r1", other_run("updateMarking", given, "mark"))
+    assert "The run is done. RTOPilot is given 7-126." in deployment.run("runs", "settle", "r2", "--done").out
+
+
+def test_a_run_whose_enrolment_is_lost_stays_in_doubt(deployment: Any) -> None:
+    stored_run(deployment, "r1", other_run("cancelEnrolment", {"enrolmentId": "5-5"}, "leave"))
+    assert deployment.run("runs", "settle", "r2", "--done").code == 1
+    assert deployment.run("runs", "show", "r2", "--json").json["state"] == "in_doubt"
+
+
+def test_a_transfer_asks_for_the_values_of_create(deployment: Any) -> None:
+    given = {"enrolmentId": "5-5", "to": STUDENT}
+    stored_run(deployment, "r1", other_run("transferEnrolment", given, "user/make"))
+    assert "--value userId=…" in deployment.run("runs", "settle", "r2", "--done").err

@@ -1,6 +1,7 @@
 """`lms-gateway serve` as a process."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,7 +17,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from gateway.listen import BoundedProtocol
+from gateway.config import load_config
+from gateway.listen import BoundedProtocol, bound, url_of
+from gateway.serving import serve
 
 TOKEN = "inbound-token-of-these-tests-0123456789"
 WAIT_S = 30.0
@@ -98,6 +101,42 @@ def test_serve_prints_its_real_addresses_answers_and_ends_on_sigterm(deployment:
     assert log.rstrip().endswith("stopped")
 
 
+def test_serve_in_this_process_announces_both_listeners(deployment: Any) -> None:
+    announced: list[str] = []
+
+    def announce(line: str) -> None:
+        announced.append(line)
+        if line.startswith("listening"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    serve(load_config(deployment.config), announce=announce)
+    assert [line.split(" on ")[0] for line in announced] == ["admin", "listening"]
+
+
+def test_serve_without_an_admin_listener_has_one_address(deployment: Any) -> None:
+    config = json.loads(deployment.config.read_bytes()) | {"admin": "off"}
+    deployment.config.write_text(json.dumps(config))
+    announced: list[str] = []
+
+    def announce(line: str) -> None:
+        announced.append(line)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    serve(load_config(deployment.config), announce=announce)
+    assert len(announced) == 1
+
+
+def test_a_taken_port_is_not_hidden_in_a_group(deployment: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config = json.loads(deployment.config.read_bytes()) | {"listen": {"host": "127.0.0.1", "port": port}}
+        deployment.config.write_text(json.dumps(config))
+        ran = deployment.run("serve")
+    assert ran.code == 1 and "Write another port" in ran.err
+
+
 def test_serve_writes_json_lines_when_asked(deployment: Any) -> None:
     with serving(deployment.config, "--log-json") as server:
         server.get("/t/college/courses")
@@ -107,7 +146,10 @@ def test_serve_writes_json_lines_when_asked(deployment: Any) -> None:
 
 
 def test_a_write_under_way_comes_to_its_end_after_sigterm(deployment: Any) -> None:
-    ask(deployment.url + "/_control/faults", body=[{"kind": "slow_answer", "seconds": 1.5, "path": "/addusertocourse"}])
+    ask(
+        deployment.url + "/_control/faults",
+        body=[{"kind": "slow_answer", "seconds": 1.5, "path": "/addusertocourse"}],
+    )
     student = {"id": "s1", "firstName": "Joana", "lastName": "Silva"}
     answers: list[Any] = []
     with serving(deployment.config) as server:
@@ -116,7 +158,11 @@ def test_a_write_under_way_comes_to_its_end_after_sigterm(deployment: Any) -> No
             target=lambda: answers.append(ask(url, body={"courseId": "126", "student": student}))
         )
         asking.start()
-        until(lambda: any(entry.raw_path.endswith("addusertocourse") for entry in deployment.standin.journal.entries))
+        until(
+            lambda: any(
+                entry.raw_path.endswith("addusertocourse") for entry in deployment.standin.journal.entries
+            )
+        )
         server.process.send_signal(signal.SIGTERM)
         assert server.end() == 0
         asking.join(WAIT_S)
@@ -207,7 +253,10 @@ def echo() -> Iterator[str]:
 
 
 def test_endless_headers_are_refused(echo: str) -> None:
-    answer = raw(echo, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900) for n in range(90)))
+    answer = raw(
+        echo,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900) for n in range(90)),
+    )
     assert answer.startswith(b"HTTP/1.1 400")
 
 
@@ -224,3 +273,10 @@ def test_a_second_request_on_one_connection_has_its_own_bounds(echo: str) -> Non
 
 def test_the_bounds_are_those_of_our_protocol() -> None:
     assert BoundedProtocol.__mro__[1].__name__ == "HttpToolsProtocol"
+
+
+def test_an_address_is_written_as_urls_are() -> None:
+    with bound("127.0.0.1", 0) as four:
+        assert url_of(four).startswith("http://127.0.0.1:")
+    with bound("::1", 0) as six:
+        assert url_of(six).startswith("http://[::1]:")

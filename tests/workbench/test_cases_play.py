@@ -174,6 +174,38 @@ def test_a_secret_that_is_kept_is_noticed(small, write_cases):
     assert "a secret stands in a row of `enrolment`" in str(report)
 
 
+UNDO = """
+mapping: small
+tests:
+  - name: an enrolment is taken back when the welcome is refused
+    run: createEnrolment
+    with: {courseId: "5", student: {id: s1, firstName: Ana, lastName: Diaz}}
+    vendor:
+      - ask: POST /enrolments
+        answer: {json: {id: 9}}
+        makes: [{ask: GET /enrolments, query: {course: "5"}, answer: {json: [{id: 9, student: s1}]}}]
+      - {ask: GET /enrolments, query: {course: "5"}, maybe: true, answer: {json: []}}
+      - {ask: POST /enrolments/9/welcome, changes: false, answer: {status: 422, json: {error: No mail box}}}
+      - ask: DELETE /enrolments/9
+        answer: {json: {}}
+        makes:
+          - {ask: DELETE /enrolments/9, answer: {status: 404, json: {error: gone}}}
+          - {ask: GET /enrolments, query: {course: "5"}, answer: {json: []}}
+          - {ask: POST /enrolments/9/welcome, answer: {status: 404, json: {error: gone}}}
+    expect: {error: 422, say: No mail box, sent_writes: 3}
+    also: [time_out_everywhere]
+"""
+
+
+def test_a_step_that_is_taken_back_is_taken_back_whatever_happens(small, write_cases):
+    undo = '        undo: {call: "DELETE /enrolments/${steps.enrol.id}", effect: write, repeat: safe}\n'
+    text = small.read_text()
+    small.write_text(text.replace("      - {id: welcome", undo + "      - {id: welcome"))
+    cases = write_cases(text=UNDO)
+    report = play(cases, mapping_file=small)
+    assert report.ok, str(report)
+
+
 # -- recorded conversations ----------------------------------------------------------------------------
 
 CASSETTE = """
