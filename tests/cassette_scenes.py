@@ -205,12 +205,19 @@ SCENES: tuple[Scene, ...] = (
         },
         answers=("xaaaaaas2jvfqzaaaaaaaaaaaaa-xjdi7nmyksjhfpdb3l5yosfwsuq",),
     ),
-    # Nobody has seen how units are sent, and the stand-in takes them otherwise: it only shows a page here.
     Scene(
         vendor=LEARNING_ASSISTANT,
         name="createEnrolment-with-units",
         asks=(create(SHARED_QAN_COURSE_UUIDS[0], BO),),
-        settings={"sendUnits": True},
+        settings={"sendUnits": "texts"},
+        answers=("xaaaaaas2jvfqzaaaaaaaaaaaaa-xjdi7nmyksjhfpdb3l5yosfwsuq",),
+    ),
+    # Nobody has seen which form units take, and the stand-in knows the other one: it only shows a page here.
+    Scene(
+        vendor=LEARNING_ASSISTANT,
+        name="createEnrolment-with-unit-structures",
+        asks=(create(SHARED_QAN_COURSE_UUIDS[0], BO),),
+        settings={"sendUnits": "structures"},
         faults=(Fault(kind="html", path="enrolment.cfc", status=404),),
         answers=("502 vendor_fault",),
     ),
@@ -288,7 +295,11 @@ SCENES: tuple[Scene, ...] = (
         vendor=LEARNING_ASSISTANT,
         name="choices",
         asks=(Choose(setting="company"), Choose(setting="assessor"), Choose(setting="verifier")),
-        answers=("Demo College, Sample & Sons Pty Ltd", "Ash Assessor", "Vic Verifier"),
+        answers=(
+            "Demo College, Sample & Sons Pty Ltd",
+            "Ash Assessor, Toni Trainer",
+            "Vic Verifier, Toni Trainer",
+        ),
     ),
     Scene(
         vendor=LEARNING_ASSISTANT,

@@ -44,6 +44,8 @@ def check(
     json: Json = False,
 ) -> None:
     """Play RTOPilot against this configuration and say what holds and what to do about the rest."""
+    from gateway.operator.check import good
+
     if write and (course is None or tenant is None):
         raise typer.BadParameter("--write needs a TENANT and --course ID: it makes an enrolment there.")
     loaded = settings_of(config)
@@ -54,7 +56,7 @@ def check(
     else:
         for name, rows in found.items():
             _say_rows(name, rows)
-    if any(row.verdict == "red" for rows in found.values() for row in rows):
+    if not all(good(rows) for rows in found.values()):
         raise typer.Exit(1)
 
 

@@ -49,7 +49,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequenc
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*head, box=None, pad_edge=False, header_style="bold")
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for title in head:
+        shown.add_column(title, overflow="fold")  # a cut path or id could not be copied
     for at, row in enumerate(rows):
         style = styles[at] if at < len(styles) else None
         shown.add_row(*(Text(cell) for cell in row), style=style)

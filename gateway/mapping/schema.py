@@ -17,9 +17,9 @@ from gateway.mapping.templates import Path
 
 
 def data_folder(name: str) -> FilePath:
-    """Where `schemas` or `mappings` lie: beside the package in a checkout, inside it in a wheel."""
-    beside = FilePath(__file__).resolve().parents[2] / name
-    return beside if beside.is_dir() else FilePath(str(files("gateway"))) / "_data" / name
+    """Where `schemas` or `mappings` lie: inside the package in a wheel, beside it in a checkout."""
+    inside = FilePath(str(files("gateway"))) / "_data" / name
+    return inside if inside.is_dir() else FilePath(__file__).resolve().parents[2] / name
 
 
 @cache

@@ -98,10 +98,8 @@ def why_blank(spec: TenantSpec, operation: Operation) -> tuple[str | None, str |
     if form is not None and form.sentence is not None:
         sentence = _sentence(form.sentence, about.context())
     match None if form is None else form.kind:
-        case None if operation is Operation.UPDATE_MARKING:
+        case None:  # mappings may leave out marking only
             return "The LMS takes no marks.", "Filled in, it answers 200 and nothing is done."
-        case None:
-            return "The LMS cannot do this.", None
         case "refuse":
             return f"It is refused: {sentence}", None
         case "acknowledge":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from gateway.sandbox.rtopilot_slots import Auth, Slots
 PERCENT = 60
 AFTERWARDS_LOOKS, AFTERWARDS_EACH_S = 200, 0.05
 """How long follow-up work at the vendor may take after RTOPilot has its answer."""
+_LONG_ID = re.compile(r"[a-z0-9_-]{30,}")
 MARKS = [{"quiz": "Final assessment", "score": 90}]
 
 
@@ -146,7 +148,7 @@ class _Steps:
     async def enrol(self, person: str) -> str:
         assert self.course is not None
         self.enrolment = await self._office.enrol(person, self.course)
-        return f"RTOPilot stores {self.enrolment.lms_enrolment_id}"
+        return f"RTOPilot stores {_short(self._id)}"
 
     async def enrol_again(self, person: str) -> str:
         assert self.course is not None and self.enrolment is not None
@@ -172,7 +174,7 @@ class _Steps:
         await self._office.transfer(self._held.rto_id, person)
         _expect(self._id != before, "the transfer kept the old id")
         await self._wait_for_end(ended)
-        return f"RTOPilot stores {self._id}; the old one is ended"
+        return f"RTOPilot stores {_short(self._id)}; the old one is ended"
 
     async def mark(self) -> str:
         await self._office.mark(self._held.rto_id, MARKS)
@@ -232,7 +234,7 @@ def _said(error: ServerError) -> str:
 
 
 def _asked(method: str, url: str) -> str:
-    return f"{method} {'/' + url.split('://', 1)[1].partition('/')[2]}"
+    return _short(f"{method} /{url.split('://', 1)[1].partition('/')[2]}")
 
 
 def _body(body: bytes) -> str:
@@ -246,4 +248,5 @@ def _body(body: bytes) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 30 else text[:27] + "…"
+    """The text with its long ids cut in the middle, so that a line stays readable."""
+    return _LONG_ID.sub(lambda found: f"{found[0][:10]}…{found[0][-6:]}", text)

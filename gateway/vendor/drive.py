@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from gateway.vendor import retry
 from gateway.vendor.auth import Credentials, Token
 from gateway.vendor.breaker import Breaker
 from gateway.vendor.client import Client
+from gateway.vendor.masking import Masker
 from gateway.vendor.retry import Deadline, Tries
 from gateway.vendor.trace import Exchange, Trace
 
@@ -145,7 +146,7 @@ class Vendor:
         except BaseException:
             self.breaker.release()
             raise
-        verdict = call.judge(reply)
+        verdict = _without_secrets(call, call.judge(reply))
         failed = reply.lost is not None or reply.status >= 500
         self.breaker.note(fault=failed and verdict.outcome in ("retry", "unknown", "fail"))
         return reply.judged(verdict), verdict
@@ -157,6 +158,15 @@ class Vendor:
         self._check_breaker(self.breaker.allows())
         reply, _ = await self._judged(call, call.timeout_s or TIMEOUT_S)
         return reply
+
+
+def _without_secrets(call: Call, verdict: Verdict) -> Verdict:
+    """A vendor may repeat the request in its message, credentials and all, in whatever form."""
+    if not verdict.texts and not verdict.warnings:
+        return verdict
+    mask = Masker(call.sensitive, {})
+    texts, warnings = tuple(map(mask, verdict.texts)), tuple(map(mask, verdict.warnings))
+    return replace(verdict, texts=texts, warnings=warnings)
 
 
 async def drive(

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,37 +76,6 @@ def test_a_refused_vendor_key_is_red_and_the_secret_is_not_told(deployment: Any)
     assert "secrets" in found["The LMS answers"]["todo"]
     assert found["Slot Get LMS Courses"]["verdict"] == "red"
     assert "a-wrong-key-of-these-tests" not in ran.out + ran.err
-
-
-@pytest.mark.parametrize(
-    ("ahead_s", "verdict"), [(3600, "red"), (-120, "warning"), (1, "ok")], ids=["hour", "minutes", "second"]
-)
-def test_a_vendor_clock_that_is_off_is_told(deployment: Any, ahead_s: int, verdict: str) -> None:
-    from gateway.operator import check_vendor
-    from gateway.vendor.trace import Exchange
-
-    row = check_vendor._clock([_exchange(Exchange, ahead_s)])
-    assert row.verdict == verdict
-
-
-def _exchange(kind: Any, ahead_s: int) -> Any:
-    import time
-    from email.utils import formatdate
-
-    from gateway.engine.calls import Call, Reply, Verdict
-
-    now = time.time()
-    reply = Reply(status=200, headers={"date": formatdate(now + ahead_s, usegmt=True)}, left_at=now)
-    call = Call(
-        step="x", method="GET", base="", target="/", effect="read", judge=lambda reply: Verdict(outcome="ok")
-    )
-    return kind(call=call, reply=reply, tries=1, elapsed_s=0.0, sensitive={})
-
-
-def test_courses_that_do_not_fit_are_told(deployment: Any) -> None:
-    deployment.standin.vendor.actions["add_course"](name=" ")
-    found = rows(check(deployment))
-    assert found["Courses"]["verdict"] == "warning" if "Courses" in found else True
 
 
 def test_an_empty_account_is_a_warning(deployment: Any) -> None:
@@ -299,3 +269,20 @@ def test_tokens_are_fresh_and_long_enough(bare: Any) -> None:
     first, second = bare("token").out.strip(), bare("token").out.strip()
     assert first != second
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", first)
+
+
+def test_the_marking_slot_is_to_be_left_blank_where_the_mapping_leaves_it_out(deployment: Any) -> None:
+    text = (Path(__file__).parents[2] / "mappings" / "talentlms.yaml").read_text()
+    text = re.sub(r"(?m)^  marking:.*\n|^  updateMarking:.*\n(    .*\n)+", "", text)
+    (deployment.folder / "own.yaml").write_text(text)
+    deployment.write(mapping="./own.yaml")
+    slots = {slot["operation"]: slot for slot in deployment.run("settings", "college", "--json").json}
+    assert slots["updateMarking"]["leave_blank"] == "The LMS takes no marks."
+
+
+def test_a_choice_the_vendor_does_not_list_now_is_red(deployment: Any) -> None:
+    standin = create_learning_assistant()
+    with running(standin) as url:
+        portfolio(deployment, url)
+        standin.faults.arm(Fault(kind="error", status=400, path="/company.cfc", count=None))
+        assert "does not list its values" in rows(check(deployment))["Setting company"]["found"]

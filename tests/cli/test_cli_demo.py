@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -253,3 +254,16 @@ def test_an_answer_other_than_404_for_a_cancelled_one_is_noticed(deployment: Any
     deployment.standin.faults.arm(Fault(kind="html", status=404, path=path, count=None))
     found = day(deployment, gateway_url)
     assert found["Read it once more"].wrong == "404 was expected, not 502"
+
+
+def test_what_stays_up_is_named_until_it_is_interrupted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_module, "time", SimpleNamespace(sleep=interrupt))
+    assert play(["learning-assistant"], once=False) == 0
+    out = capsys.readouterr().out
+    for part in ("/t/learning-assistant/courses", "/health", "/_control/journal", "The demo is over."):
+        assert part in out

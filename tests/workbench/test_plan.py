@@ -201,10 +201,10 @@ def test_a_session_is_logged_in_to_first_and_its_token_shown_by_name():
 
 def test_a_list_that_is_not_known_shows_one_item_and_where_it_comes_from():
     given = {"courseId": la.COURSE_UUID, "student": ANA}
-    _, data = planned("learning-assistant", Operation.CREATE_ENROLMENT, given, sendUnits=True)
+    _, data = planned("learning-assistant", Operation.CREATE_ENROLMENT, given, sendUnits="structures")
     text = json.dumps(call(data, "enrol", 1)["request"]["body"], ensure_ascii=False)
-    assert "‹for each `unit` of settings.sendUnits ? known.course.units : null›" in text
-    assert '"UnitUUID": "‹unit›"' in text
+    assert "‹for each `unit` of settings.sendUnits == 'none' ? null : known.course.units›" in text
+    assert "‹settings.sendUnits == 'texts' ? unit : unit.{UnitUUID: @}›" in text
 
 
 def test_a_list_that_a_setting_switches_off_is_left_out():
