@@ -34,6 +34,9 @@ class Client:
         self._pool, self._server, self._now = pool, server, now
         self._out = dict(wire_names or {})
         self._back = {theirs: ours for ours, theirs in self._out.items()}
+        # which elements are lists is asked while the reply still has the vendor's names
+        lists = tuple("/".join(map(self._theirs, path.split("/"))) for path in server.xml.lists)
+        self._xml = replace(server.xml, lists=lists)
 
     async def exchange(self, call: Call, timeout_s: float) -> Reply:
         """Send once. Whatever goes wrong on the way is in the reply's `lost`.
@@ -71,7 +74,7 @@ class Client:
         expect = _expected(call.body.kind, answer.headers.get("content_type", ""))
         server = self._server
         decoded = codecs.decode(
-            answer.content, answer.headers, expect=expect, xml=server.xml, unwrap=server.unwrap
+            answer.content, answer.headers, expect=expect, xml=self._xml, unwrap=server.unwrap
         )
         back = self._back
         return Reply(
@@ -84,6 +87,9 @@ class Client:
             undecodable=decoded.undecodable,
             left_at=left_at,
         )
+
+    def _theirs(self, name: str) -> str:
+        return self._out.get(name, name)
 
     def _renamed(self, body: Body) -> Body:
         if not self._out or body.kind not in TREES:

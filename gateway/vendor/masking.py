@@ -104,7 +104,8 @@ def _disguises(value: str) -> frozenset[str]:
 def _spellings(value: str) -> set[str]:
     """A value as it is written in text, URLs, JSON and XML."""
     plain = value.encode(errors="replace").decode()
-    return {value, quote(plain, safe=""), quote_plus(plain), json.dumps(value)[1:-1], html.escape(value)}
+    in_urls = {quote(plain), quote(plain, safe=""), quote_plus(plain)}  # with `/` as it is, and without
+    return {value, *in_urls, json.dumps(value)[1:-1], html.escape(value)}
 
 
 def _longest_first(labels: Mapping[str, str], forms: Callable[[str], Iterable[str]]) -> list[tuple[str, str]]:

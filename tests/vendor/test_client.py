@@ -118,3 +118,13 @@ def test_type_names_are_renamed_too():
         "$value": [{"U": "T"}],
         "$array": 5,
     }
+
+
+async def test_a_renamed_element_is_a_list_where_the_mapping_says_so(exchange, answer):
+    reply, _ = await exchange(
+        answer(200, b"<Staff><Person>Ana</Person></Staff>"),
+        server="xml: {lists: [Users/User]}",
+        body=Body(kind="xml", data={"Get": {}}),
+        wire_names={"Users": "Staff", "User": "Person"},
+    )
+    assert reply.xml == {"Users": {"User": ["Ana"]}}

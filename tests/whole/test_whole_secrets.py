@@ -54,8 +54,7 @@ SETTINGS: Mapping[str, dict[str, Any]] = {
     },
     LEARNING_ASSISTANT.name: {},
 }
-WRITE = {TALENTLMS.name: "addusertocourse", LEARNING_ASSISTANT.name: "enrolment.cfc"}
-FIRST_WRITE = {TALENTLMS.name: "usersignup", LEARNING_ASSISTANT.name: "enrolment.cfc"}
+WRITE = {TALENTLMS.name: "usersignup", LEARNING_ASSISTANT.name: "enrolment.cfc"}
 
 _SESSION = re.compile(r"<(?:\w+:)?uuid[^>]*>([0-9A-F-]{35})<")
 
@@ -126,20 +125,22 @@ async def everything(kind: Kind, vendor: VendorProcess, office: Office) -> None:
     await office.mark(made.rto_id, [{"student": LAST}])
     await office.cancel(made.rto_id)
     await attempted(lambda: office.read_enrolment(made.rto_id))
-    for number, fault in enumerate(telling_faults(kind)):
+    for number in range(len(telling_faults(kind, ""))):
+        student = f"bad-{number}"
+        people.add_student(student, FIRST, LAST)
         vendor.disarm()
-        vendor.arm({"path": FIRST_WRITE[kind.name], **fault})
-        people.add_student(f"bad-{number}", FIRST, LAST)
-        await attempted(lambda student=f"bad-{number}": office.enrol(student, course))  # type: ignore[misc]
+        vendor.arm({"path": WRITE[kind.name], **telling_faults(kind, student)[number]})
+        await attempted(lambda: office.enrol(student, course))  # noqa: B023 (called at once)
     vendor.disarm()
     await hostile_calls(office)
 
 
-def telling_faults(kind: Kind) -> list[dict[str, Any]]:
+def telling_faults(kind: Kind, student: str) -> list[dict[str, Any]]:
     """Answers that quote the request, as real ones do, and those that say nothing."""
-    said = " ".join(
-        (FIRST, LAST, *SECRETS, base64.b64encode(f"{API_KEY}:".encode()).decode(), quote(PASSWORD))
-    )
+    known = [*GIVEN[kind.name].values()]
+    if kind is TALENTLMS:
+        known.append(f"{FIRST_PASSWORD}-{student}")
+    said = " ".join((FIRST, LAST, *known, *map(quote, known), *map(in_base64, known)))
     escaped = said.replace("&", "&amp;").replace("<", "&lt;")
     soap = '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>{}</e:Body></e:Envelope>'
     refusal = soap.format(
@@ -167,6 +168,10 @@ def telling_faults(kind: Kind) -> list[dict[str, Any]]:
         {"kind": "slow_request", "seconds": 0.6},
         {"kind": "error", "status": 503},
     ]
+
+
+def in_base64(secret: str) -> str:
+    return base64.b64encode(f"{secret}:".encode()).decode()
 
 
 async def hostile_calls(office: Office) -> None:
@@ -219,7 +224,7 @@ async def test_no_secret_and_no_name_gets_out(kind: Kind, vendor: VendorProcess,
     sessions = tuple(set(_SESSION.findall("".join(each["body"] for each in vendor.requests()))))
     secrets = SECRETS + sessions
     assert bool(sessions) == (kind is LEARNING_ASSISTANT)
-    assert LAST in sent or quote(LAST) in sent or "&apos;" in sent or "&#39;" in sent or "O'Zwx" in sent
+    assert "Zwxmarkerlast" in sent
 
     logged = log.read_text(encoding="utf-8", errors="replace")
     assert "createEnrolment" in logged
