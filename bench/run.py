@@ -114,7 +114,8 @@ def gateway_command(port: int, vendor: str, folder: Path, template: str) -> list
     """
     config = folder / "config.yaml"
     mapping = folder / "talentlms.yaml"
-    mapping.write_text(bench_mapping((HERE.parent / "mappings" / "talentlms.yaml").read_text(encoding="utf-8")))
+    shipped = (HERE.parent / "mappings" / "talentlms.yaml").read_text(encoding="utf-8")
+    mapping.write_text(bench_mapping(shipped))
     settings = {
         "listen": {"host": "127.0.0.1", "port": port},
         "admin": {"host": "127.0.0.1", "port": free_port()},

@@ -1,7 +1,7 @@
 """Wires the rooms together: the only file that knows everyone.
 
-    create_app(settings)  ->  the ASGI application RTOPilot calls (its lifespan opens and closes everything)
-    open_gateway(settings)  ->  the same without HTTP, for commands
+create_app(settings)  ->  the ASGI application RTOPilot calls (its lifespan opens and closes everything)
+open_gateway(settings)  ->  the same without HTTP, for commands
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from gateway.config import Settings
+from gateway.config.tenants import TenantConfig
 from gateway.contract import Inputs, Operation, Result
 from gateway.outbound import Pool
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
@@ -32,7 +33,6 @@ from gateway.store import tokens
 from gateway.store.database import Database
 from gateway.store.retention import retention
 from gateway.store.traces import Ring
-from gateway.tenants import TenantConfig
 
 log = logging.getLogger("gateway")
 
@@ -87,7 +87,9 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
         key = tokens.derive_key(settings.session_secret().reveal())
         for name in only if only is not None else settings.tenants:
             spec = tenant_spec(settings.tenants[name])
-            tenants[name] = open_tenant(spec, database, owner=owner, session_key=key, pool=_pool(settings, spec))
+            tenants[name] = open_tenant(
+                spec, database, owner=owner, session_key=key, pool=_pool(settings, spec)
+            )
         runs = Runs(owner, settings.work_s)
         background = Background(database, tenants, runs, owner)
         perform = Perform(
@@ -143,7 +145,10 @@ def create_app(settings: Settings) -> Starlette:
         async with open_gateway(settings) as gateway, asyncio.TaskGroup() as workers:
             entrance.gateway = gateway
             app.state.gateway = gateway
-            working = [workers.create_task(gateway.background.forever()), workers.create_task(_retain(gateway))]
+            working = [
+                workers.create_task(gateway.background.forever()),
+                workers.create_task(_retain(gateway)),
+            ]
             yield
             for task in working:
                 task.cancel()

@@ -44,7 +44,9 @@ class GatewayError(Exception):
     status = 500
     message = "The gateway made a mistake. Please try again, and quote the reference if it happens twice."
 
-    def __init__(self, message: str | None = None, *, code: str | None = None, detail: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, code: str | None = None, detail: str | None = None
+    ) -> None:
         self.message = message if message is not None else type(self).message
         self.code = code if code is not None else type(self).code
         self.detail = detail
@@ -192,7 +194,9 @@ class ExpressionError(Exception):
 
     code = "expression_error"
 
-    def __init__(self, message: str, *, kind: str = "value", offset: int = 0, width: int = 1, fix: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, kind: str = "value", offset: int = 0, width: int = 1, fix: str | None = None
+    ) -> None:
         self.message = message
         self.kind = kind
         self.offset = offset

@@ -49,6 +49,8 @@ def set_up(level: str = "info", *, as_json: bool = False, stream: TextIO | None 
     """Send the whole process's log to `stream` (standard error), from this level on."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    # Nothing in a line says which thread, task or process wrote it, and to find out takes a third of writing it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -75,4 +77,6 @@ def _where(info: ErrorInfo) -> str:
 def _one_line(text: str) -> str:
     """Whatever came from outside can neither forge a line nor move the terminal's cursor."""
     joined = " | ".join(part.strip() for part in text.splitlines() if part.strip())
-    return "".join(char if char.isprintable() else "�" for char in joined)[:MAX_LINE]
+    if not joined.isprintable():
+        joined = "".join(char if char.isprintable() else "�" for char in joined)
+    return joined[:MAX_LINE]

@@ -261,7 +261,7 @@ def test_a_host_with_a_port_and_a_whole_address_are_hosts_by_their_name(load, fo
 
 
 def test_a_mapping_by_name_is_found_beside_config_yaml_first_then_installed(load, folder, caplog):
-    caplog.set_level(logging.INFO, "gateway.tenants")
+    caplog.set_level(logging.INFO, "gateway.config.tenants")
     (folder / "mappings" / "talentlms.yaml").write_text(SMALL)
     assert load(tenant("mapping: talentlms", without="mapping")).tenants["acme"].mapping.name == "small"
     digest = load(tenant()).tenants["acme"].mapping.digest

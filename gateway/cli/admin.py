@@ -161,7 +161,7 @@ def _sheet(loaded: Settings, name: str, public_url: str, *, reveal: bool) -> lis
     import os
 
     from gateway.app import tenant_spec
-    from gateway.configfile import open_config
+    from gateway.config.file import open_config
     from gateway.operator.slot_sheet import sheet
 
     tenant = loaded.tenants[name]

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
+from gateway.config.tenants import TenantConfig
 from gateway.contract import Operation, Person
 from gateway.errors import ExpressionError
 from gateway.operator.check import Row, ok, red, skipped, warning
 from gateway.outbound.addresses import is_loopback, is_public
 from gateway.perform.tenant import Tenant
-from gateway.tenants import TenantConfig
 
 EMAIL, FIRST_PASSWORD = "email", "firstPassword"
 """The settings by which mappings say how learners sign in (docs/mapping-language.md)."""

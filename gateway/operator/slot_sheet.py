@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.configfile import ConfigFile
+from gateway.config.file import ConfigFile
+from gateway.config.tenants import TenantConfig
 from gateway.contract import Operation
 from gateway.engine import operations
 from gateway.errors import ExpressionError, GatewayError
@@ -19,7 +20,6 @@ from gateway.perform.tenant import TenantSpec, frame
 from gateway.rtopilot.credentials import Credential
 from gateway.rtopilot.operations import SPECS, OperationSpec
 from gateway.secret import is_source
-from gateway.tenants import TenantConfig
 
 AUTH = {"none": "NONE", "basic": "BASIC", "bearer": "BEARER", "custom_header": "CUSTOM_HEADER"}
 

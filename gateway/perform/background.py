@@ -19,7 +19,7 @@ from gateway.engine import operations, steps
 from gateway.errors import GatewayError, OutcomeUnknown, StoreError
 from gateway.mapping.spec import Step
 from gateway.perform import sentences, writes
-from gateway.perform.runs import LEASE_S, Runs, Work
+from gateway.perform.runs import Runs, Work
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, manual, tasks
 from gateway.store import runs as stored
@@ -66,8 +66,9 @@ class Background:
     async def round(self) -> bool:
         """Claim what is due and do it; False when there was nothing."""
         now = self.database.clock.now()
-        due = await self.database.write(lambda conn: stored.claim_due(conn, self.owner, now, LEASE_S))
-        queued = await self.database.write(lambda conn: tasks.claim_due(conn, self.owner, now, LEASE_S))
+        lease_s = self.runs.lease_s
+        due = await self.database.write(lambda conn: stored.claim_due(conn, self.owner, now, lease_s))
+        queued = await self.database.write(lambda conn: tasks.claim_due(conn, self.owner, now, lease_s))
         await asyncio.gather(*(self._settle(run) for run in due), *(self._task(task) for task in queued))
         await self._list_unheard()
         return bool(due or queued)
@@ -75,6 +76,8 @@ class Background:
     # -- runs in doubt ------------------------------------------------------------------------------
 
     async def _settle(self, run: stored.Run) -> None:
+        if run.id in self.runs.live:
+            return  # still at work in this very process: claiming it has renewed its lease
         tenant = self.tenants.get(run.tenant)
         now = self.database.clock.now()
         if run.state == "running":  # its gateway is gone, and so was RTOPilot's answer

@@ -62,7 +62,7 @@ class Perform:
                 f"{len(trace.exchanges)} vendor calls, {_ms(started):.0f} ms",
             )
             raise
-        log.info("tenant %s: %s ok, reference %s, %.0f ms", tenant, operation, reference, _ms(started))
+        log.debug("tenant %s: %s ok, reference %s, %.0f ms", tenant, operation, reference, _ms(started))
         return result
 
     async def _within(

@@ -44,7 +44,8 @@ log = logging.getLogger("gateway.runs")
 
 WORK_S = 60.0
 LEASE_S = 90.0
-"""Outlasts the work deadline, so that nobody takes over a run that is still at work."""
+"""How long a run is ours at least; see `Runs.lease_s`."""
+LEASE_MARGIN_S = 30.0
 LOOKS_S = (1.0, 2.0, 4.0, 8.0)
 POLL_S = 0.25
 LATER_S = 30.0
@@ -103,6 +104,11 @@ class Runs:
     work_s: float = WORK_S
     live: dict[str, asyncio.Task[str]] = field(default_factory=dict)
 
+    @property
+    def lease_s(self) -> float:
+        """Outlasts the work deadline, so that nobody takes over a run that is still at work."""
+        return max(LEASE_S, self.work_s + LEASE_MARGIN_S)
+
     async def perform(self, work: Work, deadline: Deadline, *, reference: str) -> str:
         """Do a write, or join or answer it when it was asked for before; gives the id RTOPilot is to keep.
 
@@ -120,7 +126,7 @@ class Runs:
                 input=work.input,
                 owner=self.owner,
                 now=now,
-                lease_s=LEASE_S,
+                lease_s=self.lease_s,
                 mapping_hash=tenant.mapping.digest,
                 repeat_window_s=work.repeat_window_s,
                 while_active=work.while_active,
@@ -224,7 +230,7 @@ class Runs:
         raise error
 
     def _hold(self, conn: Connection, work: Work, text: str, now: float) -> bool:
-        return leases.acquire(conn, work.tenant.name, text, work.holder(self.owner), now, LEASE_S)
+        return leases.acquire(conn, work.tenant.name, text, work.holder(self.owner), now, self.lease_s)
 
     async def _hold_now(self, work: Work, text: str) -> bool:
         database = work.tenant.database

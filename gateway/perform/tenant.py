@@ -12,7 +12,7 @@ from typing import Any
 from gateway.contract import Operation, Person
 from gateway.engine.calls import Call, Reply
 from gateway.engine.frame import Frame
-from gateway.errors import ProblemsFound
+from gateway.errors import Problem, ProblemsFound
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec, OperationSpec, Step
@@ -155,6 +155,17 @@ def rates(spec: TenantSpec, runtime: Runtime) -> tuple[Rate, ...]:
     )
 
 
+def _budget_problem(spec: TenantSpec, error: ValueError) -> Problem:
+    return Problem(
+        file=spec.mapping.file,
+        line=0,
+        column=0,
+        place="server.budget.rates",
+        message=f"The call budget of tenant {spec.name} cannot be used: {error}.",
+        fix="A rate is such as 2000/hour or 200/5s; correct the tenant's setting for it.",
+    )
+
+
 def parse_rate(text: str) -> Rate:
     match = re.fullmatch(r"(\d+)/(\d*)([a-z]+)", text)
     if match is None or match[3] not in UNITS:
@@ -178,7 +189,7 @@ def open_tenant(
     try:
         allowed = rates(spec, runtime)
     except ValueError as error:
-        raise ProblemsFound([]) from error
+        raise ProblemsFound([_budget_problem(spec, error)]) from error
     pool = pool or Pool(
         hosts={host.split(":")[0] for host in spec.hosts}, public_only_hosts=spec.public_only_hosts
     )

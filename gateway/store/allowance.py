@@ -14,7 +14,6 @@ from gateway.store import budgets
 from gateway.store.budgets import Grant, Rate
 from gateway.store.database import Database
 
-BLOCK_CALLS = 20
 BLOCK_SHARE = 0.02
 
 
@@ -93,5 +92,5 @@ class Allowance:
 
 
 def block(rates: Sequence[Rate]) -> int:
-    """Calls to draw at once: 2 % of the smallest limit, at least 1, at most 20."""
-    return max(1, min(BLOCK_CALLS, int(min(rate.limit for rate in rates) * BLOCK_SHARE)))
+    """Calls to draw at once: 2 % of the smallest limit, at least 1."""
+    return max(1, int(min(rate.limit for rate in rates) * BLOCK_SHARE))

@@ -136,8 +136,8 @@ def adopt(
 
 
 def by_id(conn: Connection, tenant: str, id: str) -> StoredEnrolment | None:
-    row = conn.execute(_BY_ID, {"in_tenant": tenant, "of_id": id}).mappings().first()
-    return None if row is None else StoredEnrolment(**row)
+    row = conn.execute(_BY_ID, {"in_tenant": tenant, "of_id": id}).first()
+    return None if row is None else StoredEnrolment(**dict(zip(_COLUMNS, row, strict=True)))
 
 
 def by_key(conn: Connection, tenant: str, alias: str | None, key: str) -> list[StoredEnrolment]:

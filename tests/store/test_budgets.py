@@ -74,9 +74,9 @@ def test_gateway_whose_clock_runs_behind_still_counts(conn):
 
 @pytest.mark.parametrize(
     ("limits", "calls"),
-    [((10,), 1), ((500,), 10), ((2000,), 20), ((2000, 200), 4), ((100_000,), 20)],
+    [((10,), 1), ((500,), 10), ((2000,), 40), ((2000, 200), 4), ((100_000,), 2000)],
 )
-def test_block_is_two_per_cent_and_at_most_twenty(limits, calls):
+def test_block_is_two_per_cent_of_the_smallest_limit(limits, calls):
     assert block([Rate(limit, 60.0) for limit in limits]) == calls
 
 

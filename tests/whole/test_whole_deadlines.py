@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ LATE_S = 0.6
 
 READ = {"talentlms": "/courses", "learning-assistant": "course.cfc"}
 WRITE = {"talentlms": "addusertocourse", "learning-assistant": "enrolment.cfc"}
+FIRST_READ = {"talentlms": "users/username", "learning-assistant": "course.cfc"}
 LOOK = {"talentlms": "getuserstatusincourse", "learning-assistant": "user.cfc"}
 
 
@@ -217,3 +219,27 @@ async def in_doubt(config: Path) -> bool:
         return bool(await database.read(lambda conn: runs.list_runs(conn, state="in_doubt")))
     finally:
         await database.close()
+
+
+async def test_a_run_still_at_work_is_left_alone_when_its_lease_runs_out(
+    kind: Kind, vendor: VendorProcess, tmp_path: Path
+) -> None:
+    course = kind.courses[0]
+    vendor.arm(
+        {"kind": "slow_answer", "seconds": 3.0, "path": FIRST_READ[kind.name]},
+        {"kind": "slow_request", "seconds": 4.0, "path": WRITE[kind.name]},
+    )
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="9s")
+    with gateway_running(config) as gateway:
+        async with office_at(gateway.url, kind) as office, asyncio.TaskGroup() as staff:
+            enrolling = staff.create_task(with_students(office).enrol("stu-1", course))
+
+            async def under_way() -> bool:
+                return calls(vendor, WRITE[kind.name]) == 1
+
+            await eventually(under_way, what="the write at the vendor")
+            gateway.move(200)  # a clock put right, say; the background looks 5 s after its start
+            made = await enrolling
+            assert (await office.read_enrolment(made.rto_id))["id"] == made.lms_enrolment_id
+    assert enrolled(kind, vendor.effects(), vendor.state()) == {("stu-1", course): 1}
+    assert calls(vendor, WRITE[kind.name]) == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sandbox.rtopilot_caller import ServerError
 from tests.support.deployment import LEARNING_ASSISTANT, Kind, tenant, write_config
 from tests.support.gateway_process import GatewayProcess, gateway_running
 from tests.support.offices import office_at
 from tests.support.vendor_process import VendorProcess
-from gateway.sandbox.rtopilot_caller import ServerError
 
 CALLERS = 50
 

@@ -205,7 +205,7 @@ def dumped(store: Path, tables: str) -> str:
             str(row)
             for name in names
             if re.fullmatch(tables, name)
-            for row in connection.execute(f'select * from "{name}"')  # noqa: S608
+            for row in connection.execute(f'select * from "{name}"')
         ]
     assert rows
     return "\n".join(rows)

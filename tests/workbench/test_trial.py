@@ -129,7 +129,9 @@ async def test_an_operation_that_sends_nothing_says_so(talentlms, tmp_path, mark
 async def test_a_course_that_is_not_remembered_is_looked_up_and_not_kept(learning_assistant, tmp_path):
     given = {"courseId": la.COURSE_UUID, "student": ANA}
     seen = []
-    async with at_work("learning-assistant", learning_assistant.url, tmp_path, sendUnits="structures") as perform:
+    async with at_work(
+        "learning-assistant", learning_assistant.url, tmp_path, sendUnits="structures"
+    ) as perform:
         tried = await trial(perform, "acme", Operation.CREATE_ENROLMENT, given, watch=seen.append)
         assert await stored(perform) == 0
     assert [shown["step"] for shown in seen] == ["getCourses.all"]

@@ -1,6 +1,6 @@
 """One tenant of config.yaml: one RTOPilot organisation joined to one vendor account, checked and frozen.
 
-`inbound` says who may come in (tenant_doors.py), `vendor` where calls may go (tenant_hosts.py).
+`inbound` says who may come in (doors.py), `vendor` where calls may go (hosts.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.configfile import ConfigFile
+from gateway.config.doors import read_accepted, read_path
+from gateway.config.file import ConfigFile
+from gateway.config.hosts import VendorAddress, own_base, read_address, read_base_url
 from gateway.contract import OPTIONAL, Operation
 from gateway.errors import HostRefused, ProblemsFound
 from gateway.mapping.expressions import nearest
@@ -23,8 +25,6 @@ from gateway.mapping.spec import MappingSpec
 from gateway.rtopilot.credentials import Accepted
 from gateway.rtopilot.replies import ExtraFields
 from gateway.secret import Secret
-from gateway.tenant_doors import read_accepted, read_path
-from gateway.tenant_hosts import VendorAddress, own_base, read_address, read_base_url
 from gateway.yamlfile import Place
 
 PRODUCTION_HOST = "v2.rtopilot.com.au"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.configfile import ConfigFile
+from gateway.config.file import ConfigFile
 from gateway.contract import Operation
 from gateway.rtopilot.credentials import Accepted, Credential, basic, bearer, custom_header, open_door
 from gateway.rtopilot.routes import SECRET_PATH

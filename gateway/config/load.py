@@ -1,9 +1,4 @@
-"""config.yaml and the secrets it points to, as frozen Settings; every problem in one report.
-
-configfile.py     the file: values by path, secrets, places
-tenants.py        one tenant, with tenant_doors.py (who may come in) and tenant_hosts.py (where calls may go)
-schemas/config.json   every key, with title, description and examples
-"""
+"""The deployment in config.yaml: listeners, store, limits, tenants; and where the file is found."""
 
 from __future__ import annotations
 
@@ -13,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.configfile import ConfigFile, open_config
+from gateway.config.file import ConfigFile, open_config
+from gateway.config.hosts import own_base
+from gateway.config.tenants import TenantConfig, read_tenants
 from gateway.errors import HostRefused, Problem, ProblemsFound, StoreError
 from gateway.secret import Secret, SecretUnreadable, read_or_make_key
 from gateway.store.engines import is_sqlite, parse_url
-from gateway.tenant_hosts import own_base
-from gateway.tenants import TenantConfig, read_tenants
 from gateway.yamlfile import Place
 
 ENVIRONMENT = "LMS_GATEWAY_CONFIG"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gateway.configfile import ConfigFile
+from gateway.config.file import ConfigFile
 from gateway.errors import ExpressionError, HostRefused
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.setting_values import is_host

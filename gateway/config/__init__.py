@@ -1,0 +1,21 @@
+"""config.yaml and the secrets it points to, as frozen Settings; every problem in one report.
+
+load.py      the deployment: listeners, store, limits, and where config.yaml is found
+file.py      the file: values by path, secrets, places
+tenants.py   one tenant, with doors.py (who may come in) and hosts.py (where calls may go)
+schemas/config.json   every key, with title, description and examples
+"""
+
+from gateway.config.load import ENVIRONMENT, Limits, Listener, Settings, find_config, load_config
+from gateway.config.tenants import Rtopilot, TenantConfig
+
+__all__ = [
+    "ENVIRONMENT",
+    "Limits",
+    "Listener",
+    "Rtopilot",
+    "Settings",
+    "TenantConfig",
+    "find_config",
+    "load_config",
+]
