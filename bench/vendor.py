@@ -21,7 +21,7 @@ _TOPICS = ("Safety", "Care", "Baking", "Welding")
 _FILLER = "Covers the units of competency needed at induction."
 
 
-def _course(number: int) -> dict[str, object]:
+def listed(number: int) -> dict[str, object]:
     """A list item; 500 of them weigh about 292 kB, as a real portal's do."""
     return {
         "id": str(number),
@@ -56,7 +56,7 @@ def _course_details(number: int) -> dict[str, object]:
         "completion_percentage": "40",
     }
     return {
-        **_course(number),
+        **listed(number),
         "users": [{"id": str(each), **user} for each in range(7, 12)],
         "units": [{"id": str(900 + each), "type": "Content", "name": f"Part {each}"} for each in range(6)],
         "rules": ["You must complete all content"],
@@ -129,7 +129,7 @@ class Portal:
         self.delay_s = delay_s
         self._ids = itertools.count(1000)
         self._users: dict[str, bytes] = {}
-        self._list = _answer([_course(number) for number in range(1, COURSES + 1)])
+        self._list = _answer([listed(number) for number in range(1, COURSES + 1)])
         self._courses = {str(number): _answer(_course_details(number)) for number in range(1, COURSES + 1)}
         self._status = _answer(_status())
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,6 +25,7 @@ from starlette.types import Lifespan
 from gateway.config import Settings
 from gateway.config.tenants import TenantConfig
 from gateway.contract import Inputs, Operation, Result
+from gateway.errors import StoreError
 from gateway.outbound import Pool
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
@@ -31,6 +33,8 @@ from gateway.perform.runs import Runs
 from gateway.rtopilot.routes import EXCEPTION_HANDLERS, Performer, TenantDoor, routes
 from gateway.store import tokens
 from gateway.store.database import Database
+from gateway.store.dead import release_dead
+from gateway.store.engines import is_sqlite, parse_url
 from gateway.store.retention import retention
 from gateway.store.traces import Ring
 
@@ -83,14 +87,16 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
     """
     database = Database.open(settings.store.reveal())
     owner, tenants = owner_name(), dict[str, Tenant]()
+    runs = Runs(owner, settings.work_s)
     try:
+        if is_sqlite(parse_url(settings.store.reveal())):  # one machine: who was killed here is known
+            await database.write(lambda conn: release_dead(conn, owner, database.clock.now()))
         key = tokens.derive_key(settings.session_secret().reveal())
         for name in only if only is not None else settings.tenants:
             spec = tenant_spec(settings.tenants[name])
             tenants[name] = open_tenant(
                 spec, database, owner=owner, session_key=key, pool=_pool(settings, spec)
             )
-        runs = Runs(owner, settings.work_s)
         background = Background(database, tenants, runs, owner)
         perform = Perform(
             database=database,
@@ -109,11 +115,17 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
             perform=perform,
             owner=owner,
         )
-        await runs.drained()
     finally:
-        for tenant in tenants.values():
-            await tenant.close()
-        await database.close()
+        await _close(database, tenants.values(), runs)
+
+
+async def _close(database: Database, tenants: Iterable[Tenant], runs: Runs) -> None:
+    """Runs come to their end before the connections go, and the store goes last."""
+    async with contextlib.AsyncExitStack() as closing:  # each of them, whatever becomes of the others
+        closing.push_async_callback(database.close)
+        for tenant in tenants:
+            closing.push_async_callback(tenant.close)
+        closing.push_async_callback(runs.drained)
 
 
 def _pool(settings: Settings, spec: TenantSpec) -> Pool:
@@ -122,6 +134,7 @@ def _pool(settings: Settings, spec: TenantSpec) -> Pool:
         public_only_hosts=spec.public_only_hosts,
         max_bytes=settings.limits.max_reply_bytes,
         max_connections=settings.limits.max_connections,
+        read_s=settings.work_s,  # the mapping's own `timeout` bounds each call, and may be a long one
     )
 
 
@@ -188,8 +201,11 @@ async def _retain(gateway: Gateway) -> None:
     while True:
         now = gateway.database.clock.now()
         days = gateway.settings.retention_days
-        while await gateway.database.write(lambda conn: retention(conn, now, days)):  # noqa: B023 (used at once)
-            pass
+        try:
+            while await gateway.database.write(lambda conn: retention(conn, now, days)):  # noqa: B023 (used at once)
+                pass
+        except StoreError as error:  # a full disk, say: the next time will do
+            log.error("old rows could not be deleted: %s", error)
         await asyncio.sleep(RETENTION_EVERY_S)
 
 
@@ -200,6 +216,10 @@ def create_admin_app(app: Starlette) -> Starlette:
         gateway: Gateway | None = getattr(app.state, "gateway", None)
         if gateway is None:
             return JSONResponse({"status": "starting"}, status_code=503)
+        try:
+            await gateway.database.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
+        except StoreError as error:
+            return JSONResponse({"status": "no store", "message": str(error)}, status_code=503)
         tenants = {
             name: {
                 "mapping": tenant.mapping.name,

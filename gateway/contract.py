@@ -42,7 +42,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What one call of RTOPilot carries. `course_id` and `enrolment_id` are encoded, as RTOPilot sent them."""
+    """What one call of RTOPilot carries. Course and enrolment ids are encoded, as RTOPilot sent them."""
 
     search_term: str | None = None
     course_id: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -20,6 +21,8 @@ from gateway.listen import listening
 log = logging.getLogger("gateway.serve")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GC_THRESHOLD = 50_000
+"""Objects made since the last collection; Python's own 700 are gathered by three requests."""
 
 
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -48,9 +51,20 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
             announce(f"admin on {await open_.enter_async_context(admin)}")
         public = listening(app, settings.listen.host, settings.listen.port)
         announce(f"listening on {await open_.enter_async_context(public)}")
+        _spare_the_collector()
         await stop.wait()
         log.info("stopping: requests and runs under way may end")
     log.info("stopped")
+
+
+def _spare_the_collector() -> None:
+    """Keep what start-up made (90 MB that stays) out of every collection, and collect less often.
+
+    Measured: an eighth of the CPU of every request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 def _on_signals(stop: asyncio.Event) -> None:

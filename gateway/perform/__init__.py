@@ -4,9 +4,15 @@ tenant.py       a tenant at work: mapping, values, vendor
 reads.py        the course list, one course, one enrolment
 enrolments.py   the enrolment an id is about, adopted when the database has lost it
 writes.py       create, transfer, cancel, marking: what to run and what to store
-runs.py         a write as a run: repeats, doubt, deadlines
+work.py         one write, prepared
+runs.py         a write as a run: repeats, the answer deadline
+attempt.py      a run carried on: doubt, look-ups, the work deadline
+endings.py      how a run ends: done, failed, in doubt
 journal.py      a run's steps in the store
 background.py   settling, follow-up work, the manual list
+courses.py      course lists, kept and shared
+probe.py        facts about the vendor's account
+keeper.py       vendor sessions in the store
 """
 
 from gateway.perform.perform import Perform, Performed

@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+import traceback
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from gateway.contract import Done, Operation
 from gateway.engine import operations, steps
-from gateway.errors import GatewayError, OutcomeUnknown, StoreError
+from gateway.engine.doubt import InDoubt
+from gateway.errors import GatewayError, OutcomeUnknown, Refused, StoreError
 from gateway.mapping.spec import Step
-from gateway.perform import sentences, writes
+from gateway.perform import probe, sentences, writes
+from gateway.perform.endings import LIST_AFTER_S, later_s
 from gateway.perform.runs import Runs, Work
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, manual, tasks
@@ -58,6 +62,8 @@ class Background:
                     pass
             except StoreError as error:
                 log.error("the store cannot be used: %s", error)
+            except Exception as bug:  # noqa: BLE001 - a mistake in one piece of work must not end all of it
+                _log_bug("the background", bug)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.every_s):
                     await self._kicked.wait()
@@ -69,9 +75,22 @@ class Background:
         lease_s = self.runs.lease_s
         due = await self.database.write(lambda conn: stored.claim_due(conn, self.owner, now, lease_s))
         queued = await self.database.write(lambda conn: tasks.claim_due(conn, self.owner, now, lease_s))
-        await asyncio.gather(*(self._settle(run) for run in due), *(self._task(task) for task in queued))
+        jobs = [
+            *(self._kept_apart(f"run {run.id}", self._settle(run)) for run in due),
+            *(self._kept_apart(f"task {task.id}", self._task(task)) for task in queued),
+        ]
+        await asyncio.gather(*jobs)
         await self._list_unheard()
         return bool(due or queued)
+
+    async def _kept_apart(self, name: str, job: Coroutine[Any, Any, None]) -> None:
+        """A job whose failure is its own: its lease runs out, and it is claimed again."""
+        try:
+            await job
+        except StoreError as error:
+            log.error("%s: the store cannot be used: %s", name, error)
+        except Exception as bug:  # noqa: BLE001 - a mistake in one piece of work must not end all of it
+            _log_bug(name, bug)
 
     # -- runs in doubt ------------------------------------------------------------------------------
 
@@ -97,6 +116,7 @@ class Background:
             await self._later(run)
 
     async def _work(self, tenant: Tenant, run: stored.Run) -> Work | Done:
+        await probe.refresh(tenant)
         work = await writes.again(tenant, Operation(run.operation), run.input, Deadline(TASK_S), Trace())
         if isinstance(work, Work):
             work.after = self.kick
@@ -104,17 +124,33 @@ class Background:
 
     async def _already(self, run: stored.Run, answer: Done) -> None:
         now = self.database.clock.now()
+
+        def already(conn: Connection) -> None:
+            stored.finish(conn, run.id, self.owner, {"id": answer.id}, now=now)
+            manual.settled(conn, run.id, now)
+
         with contextlib.suppress(LostLease):
-            await self.database.write(
-                lambda conn: stored.finish(conn, run.id, self.owner, {"id": answer.id}, now=now)
-            )
+            await self.database.write(already)
 
     async def _later(self, run: stored.Run) -> None:
-        due = self.database.clock.now() + min(30.0 * 2 ** min(run.tries, 7), 3600.0)
+        """Look again later; what cannot be looked up for a day is a person's, though looking goes on."""
+        now = self.database.clock.now()
+
+        def later(conn: Connection) -> None:
+            stored.in_doubt(conn, run.id, self.owner, now + later_s(run.tries), error=run.error)
+            if now - run.created_at >= LIST_AFTER_S:
+                manual.add(
+                    conn,
+                    tenant=run.tenant,
+                    enrolment_id=run.input.get("enrolmentId"),
+                    reason="in_doubt",
+                    sentence=sentences.in_doubt(run.operation, run.id),
+                    now=now,
+                    run_id=run.id,
+                )
+
         with contextlib.suppress(LostLease):
-            await self.database.write(
-                lambda conn: stored.in_doubt(conn, run.id, self.owner, due, error=run.error)
-            )
+            await self.database.write(later)
 
     # -- queued work --------------------------------------------------------------------------------
 
@@ -126,7 +162,7 @@ class Background:
             if task.kind == "end_old":
                 await self._end_old(tenant, task)
             else:
-                await self._step(tenant, task)
+                await self._steps(tenant, task)
         except LostLease:
             return  # another gateway is at it
         except GatewayError as error:
@@ -155,31 +191,37 @@ class Background:
             # a new name for each try: the run of the last one still stands in the store
             await self.runs.perform(work, deadline, reference=f"end-{uuid4()}")
 
-    async def _step(self, tenant: Tenant, task: tasks.Task) -> None:
-        """Take one step back (`undo`), or do an optional one again (`retry_step`)."""
+    async def _steps(self, tenant: Tenant, task: tasks.Task) -> None:
+        """Take steps back (`undo`), or do optional ones again (`retry_step`): one after the other.
+
+        Either may be done twice, so a second try begins with the first step again.
+        """
         operation = Operation(task.payload["operation"])
         work = await writes.again(tenant, operation, task.payload["input"], Deadline(TASK_S), Trace())
         if isinstance(work, Done):
             return
-        step = _step_named(work, task.payload["step"])
-        if step is None:
-            return
         work.frame.steps.update(task.payload["steps"])
+        deadline = Deadline(TASK_S)
+        for name in task.payload["todo"]:
+            await self._step(tenant, work, _step_named(work, name), deadline, undo=task.kind == "undo")
+
+    async def _step(
+        self, tenant: Tenant, work: Work, step: Step | None, deadline: Deadline, *, undo: bool
+    ) -> None:
+        if step is None or (undo and step.undo is None):
+            raise Refused(detail="the mapping has changed since")
         todo = (
             operations.undo(work.frame, step)
-            if task.kind == "undo"
+            if undo
             else steps.one(work.frame, step, None, settle_only=False)
         )
-        result = await drive(
-            todo,
-            tenant.vendor,
-            NoJournal(),
-            Deadline(TASK_S),
-            Trace(personal=work.frame.personal),
-            staff=False,
-        )
+        trace = Trace(personal=work.frame.personal)
+        try:
+            result = await drive(todo, tenant.vendor, NoJournal(), deadline, trace, staff=False)
+        except InDoubt as unknown:
+            raise OutcomeUnknown(detail=str(unknown)) from unknown
         if result.outcome in ("unknown", "fail"):
-            raise OutcomeUnknown(detail=f"{task.kind} of {step.id}")
+            raise OutcomeUnknown(detail=f"step {step.id}")
 
     # -- the manual list ----------------------------------------------------------------------------
 
@@ -214,3 +256,9 @@ class Background:
 
 def _step_named(work: Work, name: str) -> Step | None:
     return next((step for step in work.form.steps if step.id == name), None)
+
+
+def _log_bug(name: str, bug: Exception) -> None:
+    """Where it happened, but not its text: that may quote a student's data."""
+    where = "".join(traceback.format_tb(bug.__traceback__))
+    log.error("%s: %s\n%s", name, type(bug).__name__, where)

@@ -12,12 +12,16 @@ from cachetools import LRUCache
 from gateway import ids
 from gateway.contract import Course
 from gateway.engine import shape
-from gateway.errors import GatewayError, VendorError
+from gateway.errors import VendorError, VendorTimeout
 
 log = logging.getLogger("gateway.courses")
 
 FRESH_S = 30.0
 """An unknown course id asks for a fresh list at most this often."""
+PATIENCE_S = 3.0
+"""How long somebody waits for a fresh list while an old one is at hand."""
+REST_S = 10.0
+"""After a failure an old list is served at once for so long."""
 MAX_LISTS = 64
 MAX_TERMS = 256
 
@@ -68,34 +72,51 @@ class Catalogue:
         self._now = now
         self._lists: LRUCache[str | None, CourseList] = LRUCache(MAX_LISTS)
         self._reading: dict[str | None, asyncio.Task[CourseList]] = {}
-        self._failed_at: dict[str | None, float] = {}
+        self._failed: LRUCache[str | None, tuple[float, VendorError]] = LRUCache(MAX_LISTS)
 
     async def get(self, sent: str | None, life_s: float, read: Read) -> CourseList:
-        """The list for a term, no older than `life_s`; an older one when the vendor fails."""
+        """The list for a term, no older than `life_s`; an older one when the vendor fails or is slow."""
         kept = self._lists.get(sent)
-        if kept is not None and self._now() - kept.read_at < life_s:
+        if kept is None:
+            return await self._single(sent, read)
+        if self._now() - kept.read_at < life_s:
             return kept
         try:
-            return await self._single(sent, read)
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._fresh(sent, read)
+        except TimeoutError:  # it goes on: whoever asks after it has come gets it
+            self._failed[sent] = (self._now(), VendorTimeout())
+            why = VendorTimeout.code
         except VendorError as error:
-            if kept is None:
-                raise
-            log.warning(
-                "the course list is served from %.0f s ago: %s", self._now() - kept.read_at, error.code
-            )
-            return kept
+            why = error.code
+        log.warning("the course list is served from %.0f s ago: %s", self._now() - kept.read_at, why)
+        return kept
 
     async def course(self, vendor_id: str, life_s: float, read: Read) -> Course | None:
-        """One course by the vendor's id; an unknown one asks for a fresh list now and then."""
+        """One course by the vendor's id; an unknown one asks for a fresh list now and then.
+
+        Raises VendorError when that fails: then nobody knows whether there is such a course.
+        """
         kept = await self.get(None, life_s, read)
         found = kept.by_vendor_id.get(vendor_id)
         if found is None and self._now() - kept.read_at >= FRESH_S:
-            try:
-                kept = await self._single(None, read)
-            except GatewayError:
-                return None
+            kept = await self._fresh(None, read)
             found = kept.by_vendor_id.get(vendor_id)
         return found
+
+    async def close(self) -> None:
+        """Stop reading: the process ends."""
+        reading = list(self._reading.values())
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _fresh(self, sent: str | None, read: Read) -> CourseList:
+        """A fresh list. Raises VendorError; for a while after a failure the same one at once."""
+        failed = self._failed.get(sent)
+        if failed is not None and self._now() - failed[0] < REST_S:
+            raise failed[1].with_traceback(None)
+        return await self._single(sent, read)
 
     async def _single(self, sent: str | None, read: Read) -> CourseList:
         """One read for all who wait; a caller who goes away does not stop it."""
@@ -107,7 +128,12 @@ class Catalogue:
         return await asyncio.shield(task)
 
     async def _store(self, sent: str | None, read: Read) -> CourseList:
-        found = await read()
+        try:
+            found = await read()
+        except VendorError as error:
+            self._failed[sent] = (self._now(), error)
+            raise
+        self._failed.pop(sent, None)
         self._lists[sent] = found
         if found.dropped:
             log.warning(

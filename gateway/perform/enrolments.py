@@ -15,7 +15,7 @@ from gateway.contract import Operation
 from gateway.engine import operations, shape
 from gateway.engine.operations import Outcome
 from gateway.errors import NotFound
-from gateway.mapping.spec import OperationSpec
+from gateway.mapping.spec import OperationSpec, Policy
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, people
 from gateway.store.enrolments import HeldElsewhere, StoredEnrolment
@@ -81,7 +81,8 @@ async def _adopt(
         raise unknown()
     record = dict(zip(spec.key, decoded.parts, strict=True))
     reading = await read(tenant, record, deadline, trace)
-    assert reading.progress is not None
+    if reading.reading is None or reading.progress is None:
+        raise unknown()  # nothing was asked, so nothing was seen at the vendor
     course = record.get(spec.course_field or "")
     now, account, completed = tenant.database.clock.now(), tenant.vendor_account, reading.progress.completed
     try:
@@ -150,13 +151,21 @@ async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -
 def told_percent(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> int:
     """The per cent Get Enrolment answers: the reading, else the last one known, else 0.
 
-    An enrolment that was taken over when it was already completed is held at 99 unless the tenant
-    says `adopted_completed: push`, because a 100 can issue a certificate.
+    It never falls where the mapping's policy says `hold`. An enrolment that was taken over when it was
+    already completed is held at 99 unless the tenant says `adopted_completed: push`, because a 100 can
+    issue a certificate.
     """
-    percent = (
-        progress.percent if progress is not None and progress.percent is not None else stored.last_progress
-    )
+    percent = kept_percent(tenant, stored, progress)
     if percent is None:
         return 0
     held = stored.adopted and stored.completed and tenant.spec.adopted_completed == "hold"
     return min(percent, 99) if held else percent
+
+
+def kept_percent(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> int | None:
+    """The per cent known after a reading, None while none is; it falls only where the policy lets it."""
+    read, before = progress.percent if progress is not None else None, stored.last_progress
+    if read is None or before is None:
+        return before if read is None else read
+    policy = tenant.mapping.progress.policy if tenant.mapping.progress is not None else Policy()
+    return max(read, before) if policy.fall == "hold" else read

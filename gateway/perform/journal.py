@@ -37,10 +37,10 @@ class StoreJournal:
         self._seq = {step.id: index for index, step in enumerate(steps)}
         self._subjects = subjects
         self._pending: list[Change] = []
-        self.commits: dict[str, Commit] = {}
+        self.began = False
+        """Whether a write has been noted, so that something may have happened at the vendor."""
 
     def commit(self, commit: Commit) -> None:
-        self.commits[commit.step] = commit
         seq = self._seq[commit.step]
         skipped = commit.value is None and commit.outcome == "ok"
         if commit.effect == "write" and not skipped:  # an optional step that failed is not taken up again
@@ -71,6 +71,7 @@ class StoreJournal:
     async def flush(self, leaving: Call | None) -> None:
         changes = self.taken()
         if leaving is not None and leaving.journal is not None:
+            self.began = True
             changes.append(self._started(leaving.journal, again=leaving.again))
         if changes:
             await self._database.write(lambda conn: self._apply_fenced(conn, changes))
@@ -98,11 +99,23 @@ class StoreJournal:
         changes, self._pending = self._pending, []
         return changes
 
+    def put_back(self, changes: Sequence[Change]) -> None:
+        """The caller's commit came to nothing: they still wait to be stored."""
+        self._pending[:0] = changes
+
 
 def apply(conn: Connection, changes: Sequence[Change]) -> None:
     """What a journal has gathered; the caller's transaction is fenced by what it does to the run itself."""
     for change in changes:
         change(conn)
+
+
+def fits(form: Sequence[Step], stored: Sequence[steps.Step]) -> bool:
+    """Whether the steps a run has begun are those of this form still, each in its place."""
+    places = {step.id: seq for seq, step in enumerate(form)}
+    return all(
+        places.get(step.name.partition("/")[0]) == step.seq for step in stored if step.state != "failed"
+    )
 
 
 def resume(stored: Sequence[steps.Step], *, settle_only: bool) -> Resume:

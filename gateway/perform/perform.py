@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.contract import OPTIONAL, Course, Done, Enrolment, Inputs, Operation, Result
-from gateway.errors import GatewayError, NotFound, VendorTimeout
-from gateway.perform import reads, writes
+from gateway.errors import GatewayError, InternalError, NotFound, StoreError, VendorTimeout
+from gateway.perform import probe, reads, writes
+from gateway.perform.attempt import UNSTORED
 from gateway.perform.background import Background
 from gateway.perform.runs import Runs
 from gateway.perform.tenant import Tenant
@@ -72,11 +73,14 @@ class Perform:
         prepare = writes.PREPARE.get(operation)
         try:
             async with asyncio.timeout(max(deadline.remaining(), 0.001)):
+                await probe.refresh(tenant)
                 if prepare is None:
                     return await _read(tenant, operation, inputs, deadline, trace)
                 work = await prepare(tenant, inputs, deadline, trace)
         except TimeoutError as error:
             raise VendorTimeout() from error
+        except StoreError as error:
+            raise InternalError(UNSTORED, code="store_error", detail=str(error)) from error
         if isinstance(work, Done):
             return work
         work.after = self.background.kick

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from gateway import ids
@@ -10,10 +9,10 @@ from gateway.contract import Course, Enrolment, Operation
 from gateway.engine import operations, shape
 from gateway.engine.doubt import Resume
 from gateway.engine.operations import Outcome
-from gateway.errors import NotFound
+from gateway.errors import NotFound, VendorError, VendorFault
 from gateway.mapping.spec import OperationSpec
 from gateway.perform import enrolments as finding
-from gateway.perform.courses import CourseList
+from gateway.perform.courses import FRESH_S, CourseList
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, people
 from gateway.store.enrolments import StoredEnrolment
@@ -74,7 +73,10 @@ async def _read_list(tenant: Tenant, sent: str | None, deadline: Deadline, trace
         await tenant.database.write(
             lambda conn: people.remember_many(conn, tenant.name, "course", remembered, now=now)
         )
-    return CourseList.of(outcome.courses, tenant.database.clock.now())
+    found = CourseList.of(outcome.courses, tenant.database.clock.now())
+    if found.dropped and not found.rows:  # an empty list would look like "no courses"
+        raise VendorFault(detail=f"not one of {len(found.dropped)} courses can be given: {found.dropped[0]}")
+    return found
 
 
 async def known(
@@ -84,7 +86,7 @@ async def known(
     found = await finding.known_of(tenant, student_id, course)
     if course is None or found["course"] is not None or not tenant.mapping.remembers_courses:
         return found
-    await tenant.catalogue.get(None, 0.0, lambda: _read_list(tenant, None, deadline, trace))
+    await tenant.catalogue.get(None, FRESH_S, lambda: _read_list(tenant, None, deadline, trace))
     return await finding.known_of(tenant, student_id, course)
 
 
@@ -96,20 +98,28 @@ async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, t
         raise NotFound("This enrolment has been cancelled.", code="enrolment_cancelled")
     reading = found.reading
     if reading is None and tenant.can_read:
-        reading = await finding.read(tenant, stored.record, deadline, trace)
+        reading = await _read_known(tenant, stored, deadline, trace)
         await _keep(tenant, stored, reading.progress)
     percent = finding.told_percent(tenant, stored, reading.progress if reading is not None else None)
     return Enrolment(id=stored.id, course_id=stored.course_id, student_id=stored.student_id, progress=percent)
 
 
+async def _read_known(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Outcome:
+    course = None if stored.course_id is None else ids.decode_course(stored.course_id)
+    try:
+        remembered = await known(tenant, None, course, deadline, trace)
+    except VendorError:  # the course list may fail where progress does not
+        remembered = {"student": None, "course": None}
+    return await finding.read(tenant, stored.record, deadline, trace, remembered)
+
+
 async def _keep(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> None:
     """Note a changed reading; the same one again costs no commit."""
-    if progress is None or progress.percent is None or progress.percent == stored.last_progress:
+    percent = finding.kept_percent(tenant, stored, progress)
+    if progress is None or percent is None or percent == stored.last_progress:
         return
-    percent, completed = progress.percent, progress.completed or stored.completed
+    # of an adopted one it says whether it was completed when it was taken over: see `told_percent`
+    completed = stored.completed or (progress.completed and not stored.adopted)
     await tenant.database.write(
         lambda conn: enrolments.keep_progress(conn, tenant.name, stored.id, percent, completed)
     )
-
-
-Scope = Mapping[str, Any]

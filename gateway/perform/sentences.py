@@ -17,6 +17,13 @@ def in_doubt(operation: str, run_id: str) -> str:
     )
 
 
+def unrecorded(operation: str, run_id: str) -> str:
+    return (
+        f"The LMS has done {operation}, but the gateway could not make a record of it (run {run_id}). "
+        "Correct the mapping or the settings, then repeat the action in RTOPilot: it is not done again."
+    )
+
+
 def step_left(step: str, operation: str, run_id: str, *, undo: bool) -> str:
     words = "taken back" if undo else "done"
     return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -12,7 +14,7 @@ from typing import Any
 from gateway.contract import Operation, Person
 from gateway.engine.calls import Call, Reply
 from gateway.engine.frame import Frame
-from gateway.errors import Problem, ProblemsFound
+from gateway.errors import Problem, ProblemsFound, StoreError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec, OperationSpec, Step
@@ -76,6 +78,8 @@ class Tenant:
     catalogue: Catalogue
     random: Random
     facts: dict[str, Any] = field(default_factory=dict)
+    facts_due_at: float = 0.0
+    probing: asyncio.Task[None] | None = None
     vendor_faults: int = 0
     create_form: OperationSpec | None = None
     remembers_students: bool = True
@@ -103,9 +107,17 @@ class Tenant:
         self.vendor_faults += 1
 
     async def close(self) -> None:
-        if self.allowance is not None:
-            await self.allowance.close()
-        await self.pool.aclose()
+        """Stop reading, give back what is left of the call budget, and close the connections."""
+        await self.catalogue.close()
+        if self.probing is not None:
+            self.probing.cancel()
+            await asyncio.wait([self.probing])
+        try:
+            if self.allowance is not None:
+                with contextlib.suppress(StoreError):  # a block that is not given back is only unused
+                    await self.allowance.close()
+        finally:
+            await self.pool.aclose()
 
 
 def frame(

@@ -13,17 +13,25 @@ from sqlalchemy import Connection
 from gateway import ids
 from gateway.contract import Done, Inputs, Operation, Person
 from gateway.engine import operations
-from gateway.engine.frame import Frame
+from gateway.engine.frame import Frame, mismade
 from gateway.engine.operations import Outcome
-from gateway.errors import Conflict, InternalError, Refused, RequestError
+from gateway.errors import (
+    Conflict,
+    ExpressionError,
+    InternalError,
+    OutcomeUnknown,
+    Refused,
+    RequestError,
+)
 from gateway.mapping.spec import OperationSpec
 from gateway.mapping.templates import as_text
 from gateway.perform import enrolments as finding
 from gateway.perform import sentences
+from gateway.perform.attempt import BUSY
 from gateway.perform.reads import known
-from gateway.perform.runs import Work, fingerprint, hash_of, person_of
 from gateway.perform.tenant import Tenant
-from gateway.store import enrolments, manual, tasks
+from gateway.perform.work import Work, fingerprint, hash_of, person_of
+from gateway.store import enrolments, manual, runs, tasks
 from gateway.store.enrolments import StoredEnrolment
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
@@ -46,7 +54,9 @@ async def create(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
     if person is None:
         raise RequestError("The request does not say which student it is about.")
     vendor_course = ids.decode_course(course_id)
-    remembered = await known(tenant, person.id, vendor_course, deadline, trace)
+    remembered = await _known_for(
+        tenant, Operation.CREATE_ENROLMENT, person.id, vendor_course, deadline, trace
+    )
     return creating(tenant, vendor_course, person, remembered)
 
 
@@ -58,6 +68,10 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
         made = _add_enrolment(conn, tenant, form, outcome, vendor_course, person.id)
         return made.id, made.id
 
+    def guard(conn: Connection, begun: runs.Begun) -> None:
+        if begun.kind in ("new", "answered"):
+            _nothing_ending(conn, tenant, begun, student=person.id, vendor_course=vendor_course)
+
     return Work(
         tenant=tenant,
         operation=Operation.CREATE_ENROLMENT,
@@ -66,6 +80,7 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
         input={"courseId": vendor_course, "student": person.scope()},
         fingerprint=fingerprint(tenant.name, Operation.CREATE_ENROLMENT, vendor_course, person.id),
         finish=finish,
+        guard=guard,
         student=person.id,
         course=vendor_course,
         repeat_window_s=tenant.spec.repeat_window_s,
@@ -77,7 +92,7 @@ def _add_enrolment(
     tenant: Tenant,
     form: OperationSpec,
     outcome: Outcome,
-    vendor_course: str,
+    vendor_course: str | None,
     student_id: str,
 ) -> StoredEnrolment:
     if outcome.record is None:
@@ -98,18 +113,47 @@ def _add_enrolment(
         make_id=make_id,
         record=dict(outcome.record),
         now=tenant.database.clock.now(),
-        course_id=ids.encode_course(vendor_course),
+        course_id=None if vendor_course is None else ids.encode_course(vendor_course),
         student_id=student_id,
     )
 
 
 def _usable_form(frame: Frame, operation: Operation) -> OperationSpec:
+    """The form of an operation. Raises Refused where there is none, or it refuses."""
     form = operations.form(frame, operation)
     if form is None:
         raise Refused(
             "This LMS cannot do this. Please leave the slot blank in RTOPilot.", code="operation_refused"
         )
+    if form.kind == "refuse":
+        assert form.sentence is not None
+        try:
+            sentence = as_text(form.sentence.render(frame.context()))
+        except ExpressionError as error:
+            raise mismade(error, form.place) from error
+        raise Refused(sentence, code="operation_refused")
     return form
+
+
+def _nothing_ending(
+    conn: Connection,
+    tenant: Tenant,
+    begun: runs.Begun,
+    *,
+    enrolment_id: str | None = None,
+    student: str | None = None,
+    vendor_course: str | None = None,
+) -> None:
+    """Raises OutcomeUnknown while an enrolment this request is about is being ended, or may have been.
+
+    A create must not be answered with, or stand on, what a cancel is about to take away.
+    """
+    ids_meant = {enrolment_id, begun.run.enrolment_id} - {None}
+    for other in runs.ending(conn, tenant.name):
+        given, cancels = other.input, other.operation == Operation.CANCEL_ENROLMENT
+        same = student is not None and (other.student_id, given.get("courseId")) == (student, vendor_course)
+        if other.id != begun.run.id and (given["enrolmentId"] in ids_meant or (cancels and same)):
+            raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is not settled")
 
 
 # -- transfer ---------------------------------------------------------------------------------------
@@ -128,7 +172,9 @@ async def transfer(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tr
     if stored.state == "moved":
         return await _moved(tenant, stored, person)
     scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
-    remembered = await known(tenant, person.id, scope["courseId"], deadline, trace)
+    remembered = await _known_for(
+        tenant, Operation.TRANSFER_ENROLMENT, person.id, scope["courseId"], deadline, trace
+    )
     return transferring(tenant, stored, person, remembered)
 
 
@@ -181,6 +227,14 @@ def transferring(
             )
         return made.id, made.id
 
+    def guard(conn: Connection, begun: runs.Begun) -> None:
+        if begun.kind == "new":
+            now_stored = enrolments.by_id(conn, tenant.name, stored.id)
+            if now_stored is None or now_stored.state != "active":  # since it was looked at
+                raise Conflict("This enrolment has been ended just now.", code="enrolment_cancelled")
+        if begun.kind in ("new", "answered"):
+            _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
+
     return Work(
         tenant=tenant,
         operation=Operation.TRANSFER_ENROLMENT,
@@ -189,9 +243,11 @@ def transferring(
         input={"enrolmentId": stored.id, "to": person.scope()},
         fingerprint=fingerprint(tenant.name, Operation.TRANSFER_ENROLMENT, stored.id, person.id),
         finish=finish,
+        guard=guard,
         student=person.id,
         course=vendor_course,
         while_active=True,
+        queues=both,
         repeat_window_s=tenant.spec.repeat_window_s,
     )
 
@@ -206,6 +262,8 @@ async def _known_for(
 ) -> dict[str, Any]:
     """What is remembered. The course list is only read for it where this tenant's form has steps to use it:
     a refusal, or a cancel that a person does, needs no vendor."""
+    if not tenant.mapping.remembers_courses:
+        return await finding.known_of(tenant, student_id, course)
     form = operations.form(tenant.frame(operation), operation)
     if form is None or form.kind not in ("steps", "create-then-cancel"):
         return await finding.known_of(tenant, student_id, course)
@@ -221,9 +279,7 @@ async def cancel(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
     stored = (await finding.find(tenant, enrolment_id, deadline, trace)).stored
     if stored.state != "active":
         return Done(id=stored.id)
-    if await shared(tenant, stored):
-        now = tenant.database.clock.now()
-        await tenant.database.write(lambda conn: enrolments.cancel(conn, tenant.name, stored.id, now))
+    if await shared(tenant, stored) and await _ended_alone(tenant, stored):
         return Done(id=stored.id)
     return await ending(tenant, stored, deadline, trace)
 
@@ -232,6 +288,14 @@ async def shared(tenant: Tenant, stored: StoredEnrolment) -> bool:
     """Whether another active id stands on the same vendor enrolment, which then must not be ended."""
     others = await tenant.database.read(lambda conn: enrolments.by_key(conn, tenant.name, None, stored.key))
     return any(other.id != stored.id for other in others)
+
+
+async def _ended_alone(tenant: Tenant, stored: StoredEnrolment) -> bool:
+    """End the id and leave the vendor's enrolment to the others; False when this is the last one of them."""
+    now = tenant.database.clock.now()
+    return await tenant.database.write(
+        lambda conn: enrolments.cancel_shared(conn, tenant.name, stored.id, stored.key, now)
+    )
 
 
 async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Prepared:
@@ -257,7 +321,15 @@ async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, tr
             )
         return stored.id, None
 
-    return _work(tenant, Operation.CANCEL_ENROLMENT, form, frame, stored, {"enrolmentId": stored.id}, finish)
+    def guard(conn: Connection, begun: runs.Begun) -> None:
+        if begun.kind == "new":
+            _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
+
+    given = {"enrolmentId": stored.id, "courseId": scope["courseId"]}
+    work = _work(tenant, Operation.CANCEL_ENROLMENT, form, frame, stored, given, finish)
+    if isinstance(work, Work):
+        work.guard = guard
+    return work
 
 
 # -- marking ----------------------------------------------------------------------------------------
@@ -272,10 +344,12 @@ async def marking(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tra
     scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
     results = inputs.quiz_results or []
     frame = tenant.frame(Operation.UPDATE_MARKING, enrolment=scope, quizResults=results)
-    form = operations.form(frame, Operation.UPDATE_MARKING)
-    if form is None or form.kind == "acknowledge":
+    if operations.form(frame, Operation.UPDATE_MARKING) is None:
         return Done(id=stored.id)
-    frame.root["known"] = await known(tenant, None, scope["courseId"], deadline, trace)
+    form = _usable_form(frame, Operation.UPDATE_MARKING)
+    frame.root["known"] = await _known_for(
+        tenant, Operation.UPDATE_MARKING, None, scope["courseId"], deadline, trace
+    )
 
     def finish(conn: Connection, outcome: Outcome) -> tuple[str, str | None]:
         if outcome.manual is not None:
@@ -305,9 +379,6 @@ def _work(
 ) -> Prepared:
     if form.kind == "acknowledge":
         return Done(id=stored.id)
-    if form.kind == "refuse":
-        assert form.sentence is not None
-        raise Refused(as_text(form.sentence.render(frame.context())), code="operation_refused")
     course = frame.root["enrolment"].get("courseId")
     return Work(
         tenant=tenant,
@@ -317,6 +388,7 @@ def _work(
         input=given,
         fingerprint=fingerprint(tenant.name, operation, stored.id, *more),
         finish=finish,
+        student=stored.student_id,
         course=course,
         # marks A, then B, then A again must end with A: never answered from memory
         repeat_window_s=0.0 if operation is Operation.UPDATE_MARKING else tenant.spec.repeat_window_s,

@@ -55,7 +55,8 @@ def sqlite_engine(url: URL, *, writes: bool, synchronous: str = "FULL") -> Engin
     )
     pragmas = ["journal_mode=WAL", f"synchronous={synchronous}"] if writes else ["query_only=ON"]
     event.listen(engine, "connect", _pragmas(pragmas))
-    event.listen(engine, "begin", _begin_immediate if writes else _begin)
+    # Not by SQLAlchemy's "begin" event: an engine with events spends 5 µs more on every statement.
+    engine.dialect.do_begin = _begin("BEGIN IMMEDIATE" if writes else "BEGIN")  # type: ignore[assignment, method-assign]
     return engine
 
 
@@ -118,10 +119,5 @@ def _pragmas(pragmas: list[str]) -> Callable[[Any, Any], None]:
     return on_connect
 
 
-def _begin_immediate(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin(conn: Connection) -> None:
-    """Past SQLAlchemy, which would spend a quarter of a read on it; it takes no lock, so it cannot fail."""
-    conn.connection.dbapi_connection.execute("BEGIN").close()  # type: ignore[union-attr]
+def _begin(statement: str) -> Callable[[Any], None]:
+    return lambda dbapi_connection: dbapi_connection.execute(statement).close()

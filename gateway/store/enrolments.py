@@ -156,6 +156,13 @@ def cancel(conn: Connection, tenant: str, id: str, now: float) -> bool:
     return conn.execute(_END, _ending(tenant, id, "cancelled", None, now)).rowcount == 1
 
 
+def cancel_shared(conn: Connection, tenant: str, id: str, key: str, now: float) -> bool:
+    """End an id while another active one stands on the same vendor enrolment; False for the last of them."""
+    scope = {"in_tenant": tenant, "in_alias": "", "of_key": key}
+    active = {row.id for row in conn.execute(_LOCK_BY_KEY, scope)}
+    return bool(active - {id}) and cancel(conn, tenant, id, now)
+
+
 def move(conn: Connection, tenant: str, id: str, moved_to: str, now: float) -> bool:
     """End it in favour of `moved_to`; False when it was not active."""
     return conn.execute(_END, _ending(tenant, id, "moved", moved_to, now)).rowcount == 1
@@ -198,6 +205,7 @@ _BY_ID = select(enrolment).where(_THIS)
 _ACTIVE_BY_KEY = (
     select(enrolment).where(_SAME_KEY, enrolment.c.state == "active").order_by(enrolment.c.generation)
 )
+_LOCK_BY_KEY = _ACTIVE_BY_KEY.with_for_update()
 _ELSEWHERE = (
     select(enrolment.c.tenant)
     .where(

@@ -36,7 +36,10 @@ def add(
     now: float,
     run_id: str | None = None,
 ) -> bool:
-    """Put it on the list; False when the same reason for the same enrolment is open already."""
+    """Put it on the list; False when the same sentence is open already.
+
+    The sentence counts because an enrolment does not always: two creates in doubt are about none yet.
+    """
     row = {
         "id": str(uuid4()),
         "tenant": tenant,
@@ -61,12 +64,22 @@ def list_items(
     return [ManualItem(**row) for row in conn.execute(query).mappings()]
 
 
+def settled(conn: Connection, run_id: str, now: float) -> None:
+    """Nobody need look for what became of this run any more: it is known."""
+    conn.execute(_SETTLED, {"of_run": run_id, "now": now})
+
+
 def done(conn: Connection, item_id: str, now: float) -> bool:
     """A person has dealt with it; False when it is not open."""
     return conn.execute(_DONE, {"item": item_id, "now": now}).rowcount == 1
 
 
 _INSERT = insert(manual).on_conflict_do_nothing()
+_SETTLED = (
+    update(manual)
+    .where(manual.c.run_id == bindparam("of_run"), manual.c.reason == "in_doubt", manual.c.state == "open")
+    .values(state="done", done_at=bindparam("now"))
+)
 _DONE = (
     update(manual)
     .where(manual.c.id == bindparam("item"), manual.c.state == "open")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, or_, select, text, update
 
 from gateway.store.claims import LostLease, claim_statement
 from gateway.store.tables import IS_LIVE, enrolment, insert, run
@@ -185,6 +185,11 @@ def get(conn: Connection, run_id: str) -> Run | None:
     return None if row is None else _run(row)
 
 
+def ending(conn: Connection, tenant: str) -> list[Run]:
+    """The cancels and transfers that are at work or in doubt."""
+    return [_run(row) for row in conn.execute(_ENDING, {"tenant": tenant}).mappings()]
+
+
 def list_runs(
     conn: Connection,
     *,
@@ -273,6 +278,8 @@ _INSERT = insert(run).on_conflict_do_nothing()
 _DELETE = delete(run).where(_THIS)
 _GET = select(run).where(_THIS)
 _STANDING = select(run).where(_SAME, IS_LIVE).with_for_update()
+_ENDS = text("run.operation IN ('cancelEnrolment', 'transferEnrolment')")  # as text: see IS_LIVE
+_ENDING = select(run).where(run.c.tenant == bindparam("tenant"), _ENDS, IS_LIVE)
 _LATEST_DONE = (
     select(run, enrolment.c.state.label("made_state"), enrolment.c.seen_at.label("made_seen_at"))
     .outerjoin(enrolment, and_(enrolment.c.tenant == run.c.tenant, enrolment.c.id == run.c.enrolment_id))

@@ -198,6 +198,7 @@ manual = Table(
         "tenant",
         "enrolment_id",
         "reason",
+        "sentence",
         unique=True,
         sqlite_where=_OPEN_ONLY,
         postgresql_where=_OPEN_ONLY,

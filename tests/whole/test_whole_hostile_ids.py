@@ -146,7 +146,7 @@ def expect_all(found: Mapping[str, str | None]) -> None:
 
 
 def expect_only_mapped_paths(kind: Kind, vendor: VendorProcess) -> None:
-    requests = vendor.requests()
+    requests = vendor.asked()
     outside = [each["raw_path"] for each in requests if not PATHS[kind.name].fullmatch(each["raw_path"])]
     assert outside == []
     for each in requests:
@@ -178,7 +178,7 @@ def test_hostile_text_in_the_address_is_refused_without_a_vendor_call(
         for case, answer in by_id(client, id).items():
             found[case] = complaint(answer, 400, 404, 405)
     expect_all(found)
-    assert vendor.requests() == []
+    assert vendor.asked() == []
 
 
 def test_a_hostile_key_in_a_well_formed_id_stays_inside_the_mappings_paths(
@@ -232,7 +232,7 @@ def test_a_student_id_that_none_can_have_is_refused_without_a_vendor_call(
         client, "POST", "/enrolments", {"courseId": ids.encode_course(kind.courses[0]), "student": person}
     )
     assert complaint(answer, 400) is None
-    assert vendor.requests() == []
+    assert vendor.asked() == []
 
 
 def test_line_ends_and_markup_in_names_reach_the_vendor_as_text_only(

@@ -156,8 +156,8 @@ async def test_nothing_is_adopted_where_the_tenant_forbids_it(
             office.organisation.add_student("stu-1", "Ana", "Citizen")
             made = await office.enrol("stu-1", kind.courses[0])
     lose_database(config)
-    before = len(vendor.requests())
+    before = len(vendor.asked())
     with gateway_running(config) as gateway:
         async with office_at(gateway.url, kind, tenant="strict") as again:
             assert await status_of(again, made.lms_enrolment_id or "") == 404
-    assert len(vendor.requests()) == before
+    assert len(vendor.asked()) == before

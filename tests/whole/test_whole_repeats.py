@@ -37,8 +37,8 @@ MISHAPS: Mapping[str, dict[str, Any]] = {
     "half_a_body_but_done": {"kind": "malformed", "applied": True},
     "no_body_but_done": {"kind": "empty", "applied": True},
     "null_but_done": {"kind": "null", "applied": True},
-    "timed_out_but_done": {"kind": "slow_answer", "seconds": 0.5},
-    "timed_out_and_done_later": {"kind": "slow_request", "seconds": 0.35},
+    "timed_out_but_done": {"kind": "slow_answer", "seconds": 0.7},
+    "timed_out_and_done_later": {"kind": "slow_request", "seconds": 0.5},
     "too_many_requests": {"kind": "too_many"},
 }
 MAKING = {"talentlms": ("usersignup", "addusertocourse"), "learning-assistant": ("enrolment.cfc",)}
@@ -63,7 +63,7 @@ making_writes = pytest.mark.parametrize(
 
 @pytest.fixture
 def gateway(kind: Kind, vendor: VendorProcess, tmp_path: Path) -> Iterator[GatewayProcess]:
-    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="3s", call_timeout="250ms")
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="3s", call_timeout="400ms")
     with gateway_running(config, simulated_waits=True) as process:
         yield process
 
@@ -101,6 +101,12 @@ def arm(vendor: VendorProcess, write: str, mishap: str) -> None:
     vendor.arm({"path": write, **MISHAPS[mishap]})
 
 
+async def enrolled_as_usual(office: Office, student: str, kind: Kind) -> Enrolment:
+    """Before the mishap; on a busy machine a short time-out may pass here too."""
+    made, _ = await until_done(lambda: office.enrol(student, kind.courses[0]))
+    return made
+
+
 async def expect_faithful(office: Office, *enrolments: Enrolment) -> None:
     """RTOPilot can read every id it holds, and holds none twice."""
     held = [each.lms_enrolment_id for each in enrolments]
@@ -129,7 +135,7 @@ async def test_an_enrolment_repeated_after_a_mishap_is_made_once(
 async def test_a_transfer_repeated_after_a_mishap_is_made_once(
     kind: Kind, vendor: VendorProcess, office: Office, mishap: str, write: str
 ) -> None:
-    made = await office.enrol(ANA, kind.courses[0])
+    made = await enrolled_as_usual(office, ANA, kind)
     arm(vendor, write, mishap)
     await until_done(lambda: office.transfer(made.rto_id, BO), after_failure=lambda: corrected(office, BO))
 
@@ -145,7 +151,7 @@ async def test_a_transfer_repeated_after_a_mishap_is_made_once(
 async def test_a_transfer_whose_old_enrolment_is_hard_to_end_still_ends_it_once(
     kind: Kind, vendor: VendorProcess, office: Office, gateway: GatewayProcess, mishap: str
 ) -> None:
-    made = await office.enrol(ANA, kind.courses[0])
+    made = await enrolled_as_usual(office, ANA, kind)
     arm(vendor, ENDING[kind.name][0], mishap)
     await office.transfer(made.rto_id, BO)
 
@@ -163,8 +169,8 @@ async def test_a_transfer_whose_old_enrolment_is_hard_to_end_still_ends_it_once(
 async def test_a_cancel_repeated_after_a_mishap_ends_the_enrolment_once(
     kind: Kind, vendor: VendorProcess, office: Office, mishap: str
 ) -> None:
-    made = await office.enrol(ANA, kind.courses[0])
-    other = await office.enrol(BO, kind.courses[0])
+    made = await enrolled_as_usual(office, ANA, kind)
+    other = await enrolled_as_usual(office, BO, kind)
     arm(vendor, ENDING[kind.name][0], mishap)
     await until_done(lambda: office.cancel(made.rto_id))
     records = Records(kind, vendor)
@@ -180,7 +186,7 @@ async def test_a_cancel_repeated_after_a_mishap_ends_the_enrolment_once(
 async def test_create_cancel_create_with_a_mishap_gives_a_new_id(
     kind: Kind, vendor: VendorProcess, office: Office, mishap: str
 ) -> None:
-    first = await office.enrol(ANA, kind.courses[0])
+    first = await enrolled_as_usual(office, ANA, kind)
     await office.cancel(first.rto_id)
     arm(vendor, MAKING[kind.name][-1], mishap)
     second, _ = await until_done(
@@ -217,7 +223,7 @@ async def test_one_student_enrolled_in_all_courses_at_once_has_one_account(
 async def test_a_transfer_and_a_cancel_sent_twice_at_once_are_done_once(
     kind: Kind, vendor: VendorProcess, office: Office
 ) -> None:
-    made = await office.enrol(ANA, kind.courses[0])
+    made = await enrolled_as_usual(office, ANA, kind)
     vendor.arm({"kind": "slow_answer", "seconds": 0.1, "count": None})
     await asyncio.gather(*(office.transfer(made.rto_id, BO) for _ in range(3)))
     await asyncio.gather(*(office.cancel(made.rto_id) for _ in range(3)))

@@ -82,7 +82,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_manual_open",
         "manual",
-        ["tenant", "enrolment_id", "reason"],
+        ["tenant", "enrolment_id", "reason", "sentence"],
         unique=True,
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
