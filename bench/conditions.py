@@ -1,4 +1,4 @@
-"""What the gateway must hold apart from CPU per request: memory, start-up, and a long list through a mapping."""
+"""What the gateway must hold apart from CPU per request: memory, start-up, a long list through a mapping."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from gateway.mapping.settings import parse_settings
 from gateway.perform.courses import CourseList
 from gateway.perform.tenant import TenantSpec, frame
 from gateway.rtopilot.replies import courses_bytes
+from gateway.serving import spare_the_collector
 from gateway.store.database import Database
 from gateway.store.enrolments import StoredEnrolment
 from gateway.store.tables import enrolment, insert
@@ -50,7 +51,6 @@ class Condition:
 
 async def laden(vendor: str, folder: Path, template: str) -> list[Condition]:
     """A gateway with six mappings and 100,000 known enrolments, on its second start: what it costs to be."""
-    folder.mkdir()
     port = free_port()
     command = gateway_command(port, vendor, folder, template, TENANTS)
     await _fill(folder / "gateway.db")
@@ -122,7 +122,11 @@ def course_list() -> Condition:
         base="https://bench.talentlms.com/api/v1",
         hosts=frozenset({"bench.talentlms.com"}),
     )
-    beyond = [_cpu_ms(lambda: _through(spec, content)) - _cpu_ms(lambda: orjson.loads(content)) for _ in range(TIMES)]
+    spare_the_collector()
+    beyond = [
+        _cpu_ms(lambda: _through(spec, content)) - _cpu_ms(lambda: orjson.loads(content))
+        for _ in range(TIMES)
+    ]
     value = statistics.median(beyond)
     name = f"{COURSES:,} courses through the mapping, beyond JSON decoding"
     return Condition(name=name, value=value, goal=5.0, unit="ms of CPU")

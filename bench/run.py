@@ -1,10 +1,15 @@
 """`make bench`: the gateway beside a hand-written adapter, on the same machine, in the same minutes.
 
+    run.py         what is asked, in which order; the goals    servers.py    the processes, what they use
+    conditions.py  memory, start-up, a long list               report.py     the tables
+    load.py        the load client                             vendor.py, adapter.py   the other servers
+
 Starts a vendor, the adapter and the gateway as processes, drives them in turns with the same requests, and
 prints CPU per request, latencies, and each ratio beside its goal (docs/performance.md). Ratios of one run
 can be trusted, milliseconds cannot: other work on the machine slows everything alike.
 
-About two minutes with the default `--rounds 3 --seconds 1`. `--check` exits 1 when a goal is missed.
+Two and a half minutes with the default `--rounds 3 --seconds 1`. `--check` exits 1 when a goal is missed;
+2 means that a server failed, and its last words are shown.
 """
 
 from __future__ import annotations
@@ -13,145 +18,26 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
 import secrets
-import shlex
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import conditions
 import uvloop
+from conditions import Condition
 from load import Measured, burst, opened, request
+from report import Report
+from servers import TOKEN, Server, ServerFailed, adapter_command, free_port, gateway_command, vendor_command
 
-HERE = Path(__file__).parent
 CALLERS = (1, 16, 64)
 DELAY_MS = 50
-START_S = 20.0
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-TOKEN = secrets.token_hex(16)
+SPARE_S = 20.0
+"""How much longer than planned a burst may take before its server is given up."""
 _run = secrets.token_hex(3)
 _students = itertools.count(1)
-
-
-# Processes
-
-
-class Process:
-    """A server of the bench: its port, and what /proc says about it."""
-
-    def __init__(self, name: str, command: list[str], port: int) -> None:
-        self.name = name
-        self.port = port
-        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment())
-
-    async def ready(self) -> None:
-        """Returns once it answers anything on its port. Raises RuntimeError if it has not within START_S."""
-        until = time.monotonic() + START_S
-        while time.monotonic() < until and self._popen.poll() is None:
-            try:
-                (await opened(self.port)).close()
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                return
-        raise RuntimeError(f"{self.name} does not answer on port {self.port}")
-
-    @property
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._popen.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S  # utime, stime, all threads
-
-    @property
-    def memory_mb(self) -> float:
-        status = Path(f"/proc/{self._popen.pid}/status").read_text()
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
-
-    def stop(self) -> None:
-        self._popen.terminate()
-        try:
-            self._popen.wait(5)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "BENCH_TOKEN": TOKEN, "BENCH_VENDOR_KEY": "k3yMadeUp"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def vendor_command(port: int) -> list[str]:
-    return [sys.executable, str(HERE / "vendor.py"), "--port", str(port)]
-
-
-def adapter_command(port: int, vendor: str) -> list[str]:
-    return [
-        sys.executable,
-        str(HERE / "adapter.py"),
-        "--port",
-        str(port),
-        "--vendor",
-        vendor,
-        "--token",
-        TOKEN,
-    ]
-
-
-def gateway_command(port: int, vendor: str, folder: Path, template: str) -> list[str]:
-    """How the gateway is started: `template` with {python}, {config}, {port}, {vendor}, {token} filled in.
-
-    {config} is a config.yaml written here: one tenant, `bench`, whose vendor is the one of this bench.
-    """
-    config = folder / "config.yaml"
-    mapping = folder / "talentlms.yaml"
-    shipped = (HERE.parent / "mappings" / "talentlms.yaml").read_text(encoding="utf-8")
-    mapping.write_text(bench_mapping(shipped))
-    settings = {
-        "listen": {"host": "127.0.0.1", "port": port},
-        "admin": {"host": "127.0.0.1", "port": free_port()},
-        "store": f"sqlite:///{folder / 'gateway.db'}",
-        "tenants": {
-            "bench": {
-                "mapping": str(mapping),
-                "base_url": vendor,
-                "settings": {"domain": "bench.talentlms.com", "firstPassword": "Bench-pass-1"},
-                "secrets": {"apiKey": "${env:BENCH_VENDOR_KEY}"},
-                "inbound": {"auth": {"kind": "bearer", "token": "${env:BENCH_TOKEN}"}},
-            }
-        },
-    }
-    config.write_text(json.dumps(settings, indent=2))  # JSON is YAML
-    given = {"python": sys.executable, "config": str(config), "port": port, "vendor": vendor, "token": TOKEN}
-    return [part.format(**given) for part in shlex.split(template)]
-
-
-def bench_mapping(text: str) -> str:
-    """The shipped mapping, with an allowance no load reaches, and with getCourse as a call of its own.
-
-    The shipped one answers getCourse from the cached list, which would compare a look-up with a vendor call.
-    """
-    rates = 'rates: ["${settings.callsPerHour}/hour", "200/5s"]'
-    assert rates in text and "  createEnrolment:\n" in text
-    wide = text.replace(rates, 'rates: ["90000000/hour", "9000000/5s"]')
-    return wide.replace("  createEnrolment:\n", GET_COURSE + "  createEnrolment:\n", 1)
-
-
-GET_COURSE = """  getCourse:
-    steps: [{id: one, call: "GET /courses/id:${courseId}", value: {course: "${reply.body}"}}]
-    each: "[steps.one.course]"
-    as: course
-    give: {id: "${text(course.id)}", name: "${unhtml(course.name)}"}
-"""
 
 
 # Work
@@ -225,33 +111,34 @@ Cells = dict[tuple[str, int, str], Cell]
 
 
 async def measure(
-    cells: Cells, work: Work, server: Process, ids: list[str], callers: int, seconds: float
+    cells: Cells, work: Work, server: Server, ids: list[str], callers: int, seconds: float
 ) -> None:
     make = work.gateway if server.name == "gateway" else work.adapter
     before = server.cpu_s
-    async with asyncio.timeout(seconds + START_S):
-        measured = await burst(server.port, make(ids), callers=callers, seconds=seconds)
+    try:
+        async with asyncio.timeout(seconds + SPARE_S):
+            measured = await burst(server.port, make(ids), callers=callers, seconds=seconds)
+    except (OSError, TimeoutError) as error:
+        raise server.failed(f"broke off “{work.name}” ({error or 'no answer in time'})") from error
     cell = cells.setdefault((work.name, callers, server.name), Cell(measured=Measured()))
     cell.cpu_s += server.cpu_s - before
     cell.measured.add(measured)
 
 
-async def enrolments(server: Process, count: int) -> list[str]:
+async def enrolments(server: Server, count: int) -> list[str]:
     """Ids of enrolments made through this server; also its warm-up."""
     caller = await opened(server.port)
     ids: list[str] = []
     for made in itertools.islice(create([]), count):
         status, body = await caller.call(made)
         if status != 200:
-            raise RuntimeError(
-                f"{server.name} answered {status} to a create: {body[:300].decode(errors='replace')}"
-            )
+            raise server.failed(f"answered {status} to a create: {body[:300].decode(errors='replace')}")
         ids.append(json.loads(body)["id"])
     caller.close()
     return ids
 
 
-async def set_delay(vendor: Process, delay_ms: int) -> None:
+async def set_delay(vendor: Server, delay_ms: int) -> None:
     caller = await opened(vendor.port)
     await caller.call(request("GET", f"/_delay/{delay_ms}", TOKEN))
     caller.close()
@@ -260,7 +147,7 @@ async def set_delay(vendor: Process, delay_ms: int) -> None:
 # The run
 
 
-async def fast_rounds(servers: list[Process], rounds: int, seconds: float) -> Cells:
+async def fast_rounds(servers: list[Server], rounds: int, seconds: float) -> Cells:
     cells: Cells = {}
     ids = {server.name: await enrolments(server, 50) for server in servers}
     for number in range(rounds + 1):
@@ -274,7 +161,7 @@ async def fast_rounds(servers: list[Process], rounds: int, seconds: float) -> Ce
     return cells
 
 
-async def slow_rounds(vendor: Process, servers: list[Process], rounds: int, seconds: float) -> Cells:
+async def slow_rounds(vendor: Server, servers: list[Server], rounds: int, seconds: float) -> Cells:
     """64 callers at once and a vendor that takes 50 ms; `vendor` in the result is calling it directly."""
     cells: Cells = {}
     direct = Work(
@@ -293,86 +180,92 @@ async def slow_rounds(vendor: Process, servers: list[Process], rounds: int, seco
     return cells
 
 
-def report(cells: Cells, slow: Cells) -> list[str]:
-    """Prints the tables; returns what was missed."""
-    missed = [
+def show(report: Report, cells: Cells, slow: Cells, held: list[Condition]) -> None:
+    report.missed += [
         f"{name} at {callers}: {server} failed, by status: {cell.measured.failures}"
         for (name, callers, server), cell in [*slow.items(), *cells.items()]
         if cell.measured.failures
     ]
-    return missed + _report_cpu(cells) + _report_slow(slow)
+    latencies = ("adapter p50", "p99", "gateway p50", "p99")
+    columns = ("CPU in ms per request", "callers", "adapter", "gateway", "ratio", "goal", "", *latencies)
+    report.table(columns, (_cpu_row(report, cells, *each) for each in itertools.product(WORKS, CALLERS)))
+    columns = (f"{DELAY_MS} ms vendor, {CALLERS[-1]} at once", "of", "median ms", "times direct", "goal", "")
+    report.table(columns, [_slow_row(report, slow, name, server) for name, _, server in slow])
+    columns = ("besides", "measured", "goal", "unit", "")
+    report.table(columns, [_held_row(report, each) for each in held])
 
 
-def _report_cpu(cells: Cells) -> list[str]:
-    missed = []
-    columns = ("CPU: adapter", "gateway", "ratio", "goal", "adapter p50", "p99", "gateway p50", "p99")
-    print(f"\nms{'callers':>42}" + "".join(f"{column:>13}" for column in columns))
-    for work, callers in itertools.product(WORKS, CALLERS):
-        adapter = cells[work.name, callers, "adapter"]
-        gateway = cells.get((work.name, callers, "gateway"))
-        goal = work.goals.get(callers)
-        ratio = None if gateway is None else gateway.cpu_ms / adapter.cpu_ms
-        shown = [adapter.cpu_ms, gateway and gateway.cpu_ms, ratio, goal]
-        shown += [*_latencies(adapter), *_latencies(gateway)]
-        late = ratio is not None and goal is not None and ratio > goal
-        print(f"{work.name:38}{callers:6}" + "".join(map(_number, shown)) + (" missed" if late else ""))
-        if late:
-            missed.append(f"{work.name} at {callers}: {ratio:.2f} > {goal:.2f}")
-    return missed
+def _cpu_row(report: Report, cells: Cells, work: Work, callers: int) -> list[str | float | None]:
+    adapter = cells[work.name, callers, "adapter"]
+    gateway = cells.get((work.name, callers, "gateway"))
+    if gateway is None:
+        return [work.name, str(callers), adapter.cpu_ms, *[None] * 4, *_latencies(adapter), None, None]
+    ratio, goal = gateway.cpu_ms / adapter.cpu_ms, work.goals.get(callers)
+    verdict = report.verdict(f"{work.name} at {callers}", ratio, goal)
+    shown = [work.name, str(callers), adapter.cpu_ms, gateway.cpu_ms, ratio, goal, verdict]
+    return [*shown, *_latencies(adapter), *_latencies(gateway)]
 
 
-def _report_slow(slow: Cells) -> list[str]:
-    missed = []
-    one = slow["GET course", CALLERS[-1], "vendor"].measured.quantile_ms(0.5)
-    print(f"\n{DELAY_MS} ms vendor, {CALLERS[-1]} at once: median ms, times the vendor's own, goal")
-    for (name, _, server), cell in slow.items():
-        median = cell.measured.quantile_ms(0.5)
-        times = median / (
-            one * (3 if name == "create" else 1)
-        )  # a create is three calls, one after the other
-        goal = SLOW_GOALS[name] if server == "gateway" else None
-        print(f"{name:38}{server:>6}" + "".join(map(_number, (median, times, goal))))
-        if goal is not None and times > goal:
-            missed.append(f"{name} with a slow vendor: {times:.2f} > {goal:.2f}")
-    return missed
+def _latencies(cell: Cell) -> tuple[float, float]:
+    return cell.measured.quantile_ms(0.5), cell.measured.quantile_ms(0.99)
 
 
-def _latencies(cell: Cell | None) -> tuple[float | None, float | None]:
-    return (None, None) if cell is None else (cell.measured.quantile_ms(0.5), cell.measured.quantile_ms(0.99))
+def _slow_row(report: Report, slow: Cells, name: str, server: str) -> list[str | float | None]:
+    calls = 3 if name == "create" else 1  # one after the other
+    direct = slow["GET course", CALLERS[-1], "vendor"].measured.quantile_ms(0.5) * calls
+    median = slow[name, CALLERS[-1], server].measured.quantile_ms(0.5)
+    goal = SLOW_GOALS[name] if server == "gateway" else None
+    verdict = report.verdict(f"{name} with a slow vendor", median / direct, goal)
+    return [name, server, median, median / direct, goal, verdict]
 
 
-def _number(value: float | None) -> str:
-    return f"{'-':>13}" if value is None else f"{value:13.2f}"
+def _held_row(report: Report, each: Condition) -> list[str | float | None]:
+    return [each.name, each.value, each.goal, each.unit, report.verdict(each.name, each.value, each.goal)]
 
 
 async def main(given: argparse.Namespace) -> int:
+    report = Report(markdown=given.markdown)
     with tempfile.TemporaryDirectory() as name:
-        vendor_port, adapter_port, gateway_port = free_port(), free_port(), free_port()
-        base = f"http://127.0.0.1:{vendor_port}/api/v1"
-        vendor = Process("vendor", vendor_command(vendor_port), vendor_port)
-        servers = [Process("adapter", adapter_command(adapter_port, base), adapter_port)]
-        if not given.without_gateway:
-            command = gateway_command(gateway_port, base, Path(name), given.gateway_command)
-            servers.append(Process("gateway", command, gateway_port))
         try:
-            for server in (vendor, *servers):
-                await server.ready()
-            started = {server.name: server.cpu_s for server in servers}
-            cells = await fast_rounds(servers, given.rounds, given.seconds)
-            slow = await slow_rounds(vendor, servers, given.rounds, given.seconds)
-            missed = report(cells, slow)
-            print()
-            for server in servers:
-                start, memory = started[server.name], server.memory_mb
-                print(
-                    f"{server.name:9}CPU until it answered {start:5.2f} s, memory at the end {memory:4.0f} MB"
-                )
-        finally:
-            for server in (vendor, *servers):
-                server.stop()
-    for line in missed:
+            await run(report, given, Path(name))
+        except ServerFailed as failed:
+            print(failed, file=sys.stderr)
+            return 2
+    print()
+    for line in report.missed:
         print("missed:", line)
-    return 1 if missed and given.check else 0
+    return 1 if report.missed and given.check else 0
+
+
+async def run(report: Report, given: argparse.Namespace, folder: Path) -> None:
+    started: list[Server] = []
+    (laden := folder / "laden").mkdir()
+
+    def start(name: str, command: list[str], port: int) -> Server:
+        started.append(Server(name, command, port, folder))
+        return started[-1]
+
+    try:
+        port = free_port()
+        vendor, base = start("vendor", vendor_command(port), port), f"http://127.0.0.1:{port}/api/v1"
+        port = free_port()
+        servers = [start("adapter", adapter_command(port, base), port)]
+        if not given.without_gateway:
+            port = free_port()
+            command = gateway_command(port, base, folder, given.gateway_command)
+            servers.append(start("gateway", command, port))
+        for server in started:
+            await server.ready()
+        cells = await fast_rounds(servers, given.rounds, given.seconds)
+        slow = await slow_rounds(vendor, servers, given.rounds, given.seconds)
+        held: list[Condition] = []
+        if not given.without_gateway:
+            held = await conditions.laden(base, laden, given.gateway_command)
+            held.append(conditions.course_list())
+    finally:
+        for server in started:
+            server.stop()
+    show(report, cells, slow, held)
 
 
 if __name__ == "__main__":
@@ -385,5 +278,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--without-gateway", action="store_true", help="only the adapter, to look at the bench itself"
     )
+    parser.add_argument("--markdown", action="store_true", help="tables for docs/performance.md")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     sys.exit(uvloop.run(main(parser.parse_args())))

@@ -49,7 +49,7 @@ def set_up(level: str = "info", *, as_json: bool = False, stream: TextIO | None 
     """Send the whole process's log to `stream` (standard error), from this level on."""
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
-    # Nothing in a line says which thread, task or process wrote it, and to find out takes a third of writing it.
+    # No line says which thread or process wrote it, and to find that out takes a third of writing one.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -30,6 +30,7 @@ log = logging.getLogger("gateway.runs")
 
 LOOKS_S = (1.0, 2.0, 4.0, 8.0)
 LOOKS_AFTER_S = 10.0
+MAX_LOOKS = 20
 POLL_S = 0.25
 BUSY = "Another action for this student is still going on. Please try again in a minute."
 UNSTORED = "The gateway cannot use its database just now. Please try again in a few minutes."
@@ -51,7 +52,7 @@ class Attempt:
     settle_only: bool
     resume: Resume = field(default_factory=Resume)
     held: Held = field(init=False)
-    looks: Iterator[float] = field(default_factory=lambda: chain(LOOKS_S, repeat(LOOKS_AFTER_S)))
+    looks: Iterator[float] = field(default_factory=lambda: chain(LOOKS_S, repeat(LOOKS_AFTER_S, MAX_LOOKS)))
 
     def __post_init__(self) -> None:
         self.held = Held(
@@ -216,7 +217,9 @@ class Attempt:
         """Seconds until the next look-up here, or None to leave it to the background, or to a person."""
         if unknown.look_again_at is None:
             return None
-        wait = next(self.looks)
+        wait = next(self.looks, None)
+        if wait is None:
+            return None
         # no sense in asking "is it there?" just before its absence would be proof
         until_proof = unknown.look_again_at - self.work.tenant.database.clock.now()
         wait = until_proof if 0 < until_proof < wait else wait

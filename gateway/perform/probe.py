@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from gateway.contract import Operation
@@ -14,10 +12,10 @@ from gateway.engine.ask import Answer, ask, question
 from gateway.engine.frame import Frame
 from gateway.engine.steps import Work
 from gateway.errors import ExpressionError, GatewayError, StoreError
-from gateway.mapping.expressions import Expression
 from gateway.mapping.spec import MappingSpec, Probe
 from gateway.mapping.templates import Template
 from gateway.perform.tenant import Tenant
+from gateway.perform.uses import reads
 from gateway.vendor.drive import NoJournal, drive
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
@@ -50,19 +48,7 @@ async def refresh(tenant: Tenant) -> None:
 def needed(mapping: MappingSpec) -> bool:
     """Whether anything in the mapping reads a fact of its probe."""
     parts = (mapping.server, mapping.operations, mapping.progress, mapping.settings)
-    return bool(mapping.probe and mapping.probe.facts) and any(map(_reads_facts, parts))
-
-
-def _reads_facts(part: Any) -> bool:
-    if isinstance(part, Expression):
-        return "probe" in part.roots or part.whole_scope
-    if isinstance(part, Template):
-        return any(map(_reads_facts, part.expressions))
-    if isinstance(part, Mapping):
-        return any(map(_reads_facts, part.values()))
-    if isinstance(part, tuple):
-        return any(map(_reads_facts, part))
-    return is_dataclass(part) and any(_reads_facts(getattr(part, one.name)) for one in fields(part))
+    return bool(mapping.probe and mapping.probe.facts) and any(reads(part, "probe") for part in parts)
 
 
 async def _read(tenant: Tenant, probe: Probe) -> None:
@@ -85,7 +71,7 @@ def _facts(frame: Frame, probe: Probe) -> Work:
     return {name: _fact(frame, answer, template) for name, template in probe.facts.items()}
 
 
-def _fact(frame: Frame, answer: Answer, template: Any) -> Any:
+def _fact(frame: Frame, answer: Answer, template: Template) -> Any:
     try:
         return template.render(frame.context(**answer.scope))
     except ExpressionError:

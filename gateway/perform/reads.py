@@ -105,6 +105,8 @@ async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, t
 
 
 async def _read_known(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Outcome:
+    if not tenant.progress_reads_known:
+        return await finding.read(tenant, stored.record, deadline, trace)
     course = None if stored.course_id is None else ids.decode_course(stored.course_id)
     try:
         remembered = await known(tenant, None, course, deadline, trace)

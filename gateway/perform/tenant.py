@@ -17,11 +17,12 @@ from gateway.engine.frame import Frame
 from gateway.errors import Problem, ProblemsFound, StoreError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import MappingSpec, OperationSpec, Step
+from gateway.mapping.spec import MappingSpec, OperationSpec, ProgressSpec, Step
 from gateway.mapping.templates import as_text
 from gateway.outbound import Pool
 from gateway.perform.courses import Catalogue
 from gateway.perform.keeper import StoreKeeper
+from gateway.perform.uses import reads
 from gateway.store.allowance import Allowance
 from gateway.store.budgets import Rate
 from gateway.store.database import Database
@@ -84,6 +85,7 @@ class Tenant:
     create_form: OperationSpec | None = None
     remembers_students: bool = True
     can_read: bool = True
+    progress_reads_known: bool = False
 
     @property
     def name(self) -> str:
@@ -241,6 +243,7 @@ def open_tenant(
         random=chance,
         remembers_students=any("student" in step.remember for step in _steps(spec.mapping)),
         can_read=_can_read(spec.mapping),
+        progress_reads_known=reads(_progress(spec.mapping), "known"),
     )
 
 
@@ -249,6 +252,11 @@ def _steps(mapping: MappingSpec) -> Iterator[Step]:
     for form in forms:
         yield from form.steps
         forms.extend(form.of.values())
+
+
+def _progress(mapping: MappingSpec) -> tuple[OperationSpec | ProgressSpec | None, ...]:
+    """Where one enrolment's progress is read."""
+    return mapping.operations.get(Operation.GET_ENROLMENT), mapping.progress
 
 
 def _can_read(mapping: MappingSpec) -> bool:
