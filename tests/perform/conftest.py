@@ -82,9 +82,7 @@ progress:
 def mapping_text(*, tail: str = "", progress: str = PROGRESS, **parts: str | None) -> str:
     """The demo mapping with some operations replaced, or (None) left out."""
     chosen = {**PARTS, **parts}
-    operations = "".join(
-        f"  {name}: {text}\n" for name, text in chosen.items() if text is not None
-    )
+    operations = "".join(f"  {name}: {text}\n" for name, text in chosen.items() if text is not None)
     return HEAD + "operations:\n" + operations + progress + tail
 
 
@@ -229,9 +227,7 @@ class Process:
             return Heard(None, error.status, error.code)
 
     async def create(self, person: Person = ANA, course: str = "7") -> Heard:
-        return await self.ask(
-            Operation.CREATE_ENROLMENT, course_id=ids.encode_course(course), person=person
-        )
+        return await self.ask(Operation.CREATE_ENROLMENT, course_id=ids.encode_course(course), person=person)
 
     async def get(self, enrolment_id: str) -> Heard:
         return await self.ask(Operation.GET_ENROLMENT, enrolment_id=enrolment_id)

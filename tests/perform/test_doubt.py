@@ -6,6 +6,7 @@ import pytest
 
 from gateway.contract import Operation
 from gateway.errors import AnswerLost
+from tests.support.waiting import soon
 
 ONE_STEP = """
     steps:
@@ -94,7 +95,11 @@ async def test_doubt_nobody_can_look_up_is_a_persons_at_once(world, text, how, s
     world.lms.on("PUT .*", "lost", "lost")
     assert (await gateway.create()).status == 504
     (item,) = await gateway.todo()
-    assert (item.reason, item.run_id, world.lms.count("PUT .*")) == ("in_doubt", (await gateway.runs())[0].id, sent)
+    assert (item.reason, item.run_id, world.lms.count("PUT .*")) == (
+        "in_doubt",
+        (await gateway.runs())[0].id,
+        sent,
+    )
     await gateway.background(after=3600)
     assert world.lms.count("PUT .*") == sent
 
@@ -151,7 +156,7 @@ async def test_gateway_killed_after_a_write_left_is_settled_by_another(world):
     one = world.start()
     gate = world.lms.gate("PUT .*")
     asking = asyncio.create_task(one.create())
-    await _until(lambda: world.lms.count("PUT .*") == 1)
+    await soon(lambda: world.lms.count("PUT .*") == 1)
     await one.die()
     await asyncio.gather(asking, return_exceptions=True)
     gate.set()
@@ -214,11 +219,11 @@ async def test_run_taken_over_by_another_gateway_is_left_to_it(world):
     one = world.start(real_pause=True)
     gate = world.lms.gate("PUT .*")
     asking = asyncio.create_task(one.create())
-    await _until(lambda: world.lms.count("PUT .*") == 1)
+    await soon(lambda: world.lms.count("PUT .*") == 1)
     world.clock.move(100)
     two = world.start(real_pause=True)
     second = asyncio.create_task(two.create())
-    await _until(lambda: world.lms.count("GET /courses/.*") == 1)
+    await soon(lambda: world.lms.count("GET /courses/.*") == 1)
     gate.set()
     assert {(await asking).status, (await second).status} <= {200, 504}
     assert world.lms.effects["enrolled"] <= 2  # the same PUT, which the vendor takes as one
@@ -253,7 +258,7 @@ async def _killed_over(process, request):
     """The process dies while its request is on the way, which never arrives."""
     process.lms.gate(request)
     asking = asyncio.create_task(process.create())
-    await _until(lambda: process.lms.count(request) == 1)
+    await soon(lambda: process.lms.count(request) == 1)
     await process.die()
     await asyncio.gather(asking, return_exceptions=True)
     process.lms.gates.clear()
@@ -265,7 +270,59 @@ def _forget_steps(conn):
     conn.execute(step.delete())
 
 
-async def _until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
+async def test_transfer_cancel_and_marking_in_doubt_are_settled_from_what_is_stored(world, text):
+    cancel = """
+    steps: [{id: end, call: "DELETE /courses/${enrolment.course}/users/${enrolment.user}", effect: write, confirm: {call: "GET /courses/${enrolment.course}/users/${enrolment.user}", done: "reply.body.percent == null"}}]"""
+    marking = """
+    steps: [{id: mark, call: "POST /marks/${enrolment.user}", confirm: {call: "GET /marks", done: "true"}}]"""
+    gateway = world.start(text(cancelEnrolment=cancel, updateMarking=marking), work_s=0.4)
+    made = await gateway.create()
+    for request, ask in (
+        ("POST /marks/.*", gateway.mark),
+        ("PUT .*", gateway.transfer),
+        ("DELETE .*", gateway.cancel),
+    ):
+        current = made.id
+        world.lms.on(request, "lost")
+        world.lms.broken.add("GET .*")
+        assert (await ask(current)).status == 504
+        world.lms.broken.clear()
+        world.lms.on("GET /courses/.*", {"percent": None}) if ask == gateway.cancel else None
+        await gateway.background(after=400)
+        runs = await gateway.runs()
+        assert runs[0].state == "done", runs[0]
+        if ask == gateway.transfer:
+            made = await gateway.transfer(current)
+
+
+async def test_run_whose_enrolment_is_gone_from_the_store_waits_for_a_person(world):
+    gateway = world.start()
+    made = await gateway.create()
+    world.lms.on("DELETE .*", AnswerLost("x"), AnswerLost("x"))
+    await gateway.cancel(made.id)
+    await gateway.database.write(_forget_the_enrolment)
+    await gateway.background(after=86_500)
+    (run,) = await gateway.runs(operation=Operation.CANCEL_ENROLMENT)
+    assert run.state == "in_doubt"
+
+
+async def test_marking_in_doubt_of_an_enrolment_that_was_ended_since_is_over(world, text):
+    marking = """
+    steps: [{id: mark, call: "POST /marks/${enrolment.user}", confirm: {call: "GET /marks", done: "true"}}]"""
+    gateway = world.start(text(updateMarking=marking), work_s=0.4)
+    made = await gateway.create()
+    world.lms.on("POST /marks/.*", "lost")
+    world.lms.broken.add("GET .*")
+    await gateway.mark(made.id)
+    world.lms.broken.clear()
+    await gateway.cancel(made.id)
+    await gateway.background(after=400)
+    (run,) = await gateway.runs(operation=Operation.UPDATE_MARKING)
+    assert (run.state, run.output) == ("done", {"id": made.id})
+
+
+def _forget_the_enrolment(conn):
+    from gateway.store.tables import enrolment, run
+
+    conn.execute(enrolment.delete())
+    conn.execute(run.update().where(run.c.state == "in_doubt").values(due_at=1.0))

@@ -27,7 +27,11 @@ async def course(gateway, vendor_id):
 
 
 async def test_courses_are_read_once_and_searched_here(gateway):
-    assert [await courses(gateway, term) for term in ("", "AID", "zz")] == [["Safety", "First Aid"], ["First Aid"], []]
+    assert [await courses(gateway, term) for term in ("", "AID", "zz")] == [
+        ["Safety", "First Aid"],
+        ["First Aid"],
+        [],
+    ]
     assert (await course(gateway, "7")).result.name == "Safety"
     assert gateway.lms.sent == ["GET /courses"]
 
@@ -67,7 +71,9 @@ async def test_old_list_is_served_while_the_vendor_fails_and_it_is_not_asked_eac
     assert await courses(gateway) == ["Safety"]
 
 
-async def test_old_list_is_served_when_the_vendor_is_slow_and_the_new_one_when_it_has_come(gateway, monkeypatch):
+async def test_old_list_is_served_when_the_vendor_is_slow_and_the_new_one_when_it_has_come(
+    gateway, monkeypatch
+):
     monkeypatch.setattr("gateway.perform.courses.PATIENCE_S", 0.05)
     await courses(gateway)
     gateway.clock.move(600)
@@ -182,7 +188,7 @@ async def test_progress_is_told_as_the_policy_says(gateway, readings, told):
 
 
 async def test_progress_falls_where_the_policy_lets_it(world, text):
-    gateway = world.start(text(progress=KNOWING))
+    gateway = world.start(text(getCourses=REMEMBER, progress=KNOWING))
     made = await gateway.create()
     for percent in (60, 20):
         world.lms.enrolled["7", "100"] = {"percent": percent, "done": False}
@@ -212,7 +218,9 @@ async def test_id_the_vendor_confirms_is_adopted(gateway):
     assert (stored.adopted, stored.record) == (True, {"user": "100", "course": "7"})
 
 
-@pytest.mark.parametrize("made_up", ["100-7", "100-7_3", "not an id", "1-2-3", "main__100-7", "r" + "a" * 26, "x"])
+@pytest.mark.parametrize(
+    "made_up", ["100-7", "100-7_3", "not an id", "1-2-3", "main__100-7", "r" + "a" * 26, "x"]
+)
 async def test_made_up_id_changes_nothing(gateway, made_up):
     for ask in (gateway.get, gateway.cancel, gateway.transfer, gateway.mark):
         assert (await ask(made_up)).status == 404
@@ -224,7 +232,7 @@ async def test_id_nothing_was_asked_about_is_not_adopted(world, text):
     skipped = """
 progress:
   read:
-    steps: [{id: read, when: "enrolment.user == 'x'", call: "GET /courses/${enrolment.course}", value: {completed: "${reply.body.done}"}}]
+    steps: [{id: read, when: "enrolment.user == 'x'", call: "GET /courses/${enrolment.course}", value: {percent?: "${reply.body.p}", completed: "${reply.body.done}"}}]
 """
     gateway = world.start(text(progress=skipped))
     assert (await gateway.get(ID)).status == 404
@@ -246,14 +254,22 @@ async def test_id_another_tenant_of_the_same_account_holds_is_not_adopted(world)
     world.lms.enrolled["7", "100"] = {"percent": 30, "done": False}
     await gateway.database.write(
         lambda conn: enrolments.add(
-            conn, tenant="beta", vendor_account=account, key='["100","7"]', make_id=lambda _: ID, record={}, now=1.0
+            conn,
+            tenant="beta",
+            vendor_account=account,
+            key='["100","7"]',
+            make_id=lambda _: ID,
+            record={},
+            now=1.0,
         )
     )
     assert (await gateway.get(ID)).status == 404
 
 
 @pytest.mark.parametrize(("rule", "told"), [("hold", 99), ("push", 100)])
-async def test_enrolment_completed_before_it_was_adopted_is_held_unless_the_tenant_says_push(world, rule, told):
+async def test_enrolment_completed_before_it_was_adopted_is_held_unless_the_tenant_says_push(
+    world, rule, told
+):
     gateway = world.start(adopted_completed=rule)
     world.lms.enrolled["7", "100"] = {"percent": 100, "done": True}
     assert [(await gateway.get(ID)).result.progress for _ in range(3)] == [told] * 3
@@ -276,8 +292,15 @@ async def test_transfer_whose_course_is_lost_is_refused(world, text):
     steps: [{id: enrol, call: "PUT /courses/${courseId}/users/${student.id}", repeat: safe, value: {seat: "s1"}}]
     record: {seat: "${steps.enrol.seat}"}
     key: [seat]"""
-    read = 'progress: {read: {steps: [{id: r, call: "GET /seats", value: {completed: "${reply.body.x != null}"}}]}}'
-    gateway = world.start(text(createEnrolment=form, progress=read, cancelEnrolment='{refuse: "no"}', updateMarking='{acknowledge: "x"}'))
+    read = 'progress: {read: {steps: [{id: r, call: "GET /seats", value: {percent?: "${reply.body.p}", completed: "${reply.body.x != null}"}}]}}'
+    gateway = world.start(
+        text(
+            createEnrolment=form,
+            progress=read,
+            cancelEnrolment='{refuse: "no"}',
+            updateMarking='{acknowledge: "x"}',
+        )
+    )
     assert (await gateway.transfer(ids.encode(("s1",)))).code == "course_lost"
 
 
@@ -287,8 +310,16 @@ async def test_native_transfer_of_an_id_whose_course_is_lost_still_gets_its_id(w
     record: {seat: "${steps.enrol.seat}"}
     key: [seat]"""
     move = '{steps: [{id: move, call: "POST /move/${enrolment.seat}", repeat: safe, value: {seat: "s2"}}], record: {seat: "${steps.move.seat}"}, key: [seat]}'
-    read = 'progress: {read: {steps: [{id: r, call: "GET /seats", value: {completed: "${reply.body.x != null}"}}]}}'
-    gateway = world.start(text(createEnrolment=form, transferEnrolment=move, progress=read, cancelEnrolment='{refuse: "no"}', updateMarking='{acknowledge: "x"}'))
+    read = 'progress: {read: {steps: [{id: r, call: "GET /seats", value: {percent?: "${reply.body.p}", completed: "${reply.body.x != null}"}}]}}'
+    gateway = world.start(
+        text(
+            createEnrolment=form,
+            transferEnrolment=move,
+            progress=read,
+            cancelEnrolment='{refuse: "no"}',
+            updateMarking='{acknowledge: "x"}',
+        )
+    )
     moved = await gateway.transfer(ids.encode(("s1",)))
     assert moved.id == ids.encode(("s2",))
     assert (await gateway.stored(moved.id)).course_id is None
@@ -299,7 +330,14 @@ async def test_key_too_long_for_an_id_gets_a_stored_random_one(world, text):
     steps: [{id: enrol, call: "PUT /courses/${courseId}/users/${student.id}", repeat: safe}]
     record: {user: "${student.id}", long: "this is a key that is much too long to be told in sixty-four characters"}
     key: [user, long]"""
-    gateway = world.start(text(createEnrolment=form, cancelEnrolment='{refuse: "no"}', progress="", updateMarking='{acknowledge: "x"}'))
+    gateway = world.start(
+        text(
+            createEnrolment=form,
+            cancelEnrolment='{refuse: "no"}',
+            progress="",
+            updateMarking='{acknowledge: "x"}',
+        )
+    )
     made = await gateway.create()
     assert ids.is_random(made.id)
     assert (await gateway.get(made.id)).status == 200

@@ -8,6 +8,7 @@ import pytest
 from gateway.contract import Operation, Person
 from gateway.errors import NotSent, StoreError
 from gateway.store import enrolments, runs
+from tests.support.waiting import soon
 
 
 async def test_create_asked_twice_gives_one_id_and_one_enrolment(gateway):
@@ -25,7 +26,9 @@ async def test_create_asked_twice_gives_one_id_and_one_enrolment(gateway):
         pytest.param(True, 86_400, False, id="later, seen: a second enrolment"),
     ],
 )
-async def test_create_again_is_the_same_request_only_for_a_while_or_until_it_was_seen(gateway, seen, after, same):
+async def test_create_again_is_the_same_request_only_for_a_while_or_until_it_was_seen(
+    gateway, seen, after, same
+):
     first = await gateway.create()
     if seen:
         await gateway.get(first.id)
@@ -67,9 +70,9 @@ async def test_joined_request_on_another_gateway_hears_why_the_run_failed(world)
     gate = world.lms.gate("PUT .*")
     world.lms.on("PUT .*", 400)
     first = asyncio.create_task(one.create())
-    await _until(lambda: world.lms.count("PUT .*") == 1)
+    await soon(lambda: world.lms.count("PUT .*") == 1)
     second = asyncio.create_task(two.create())
-    await _until(lambda: two.asked == 1)
+    await soon(lambda: two.asked == 1)
     await asyncio.sleep(0.05)
     gate.set()
     assert [(await task).status for task in (first, second)] == [422, 422]
@@ -86,7 +89,7 @@ async def test_request_on_another_gateway_gets_504_when_the_run_is_left_in_doubt
     gate = world.lms.gate("PUT .*")
     world.lms.on("PUT .*", "lost")
     first = asyncio.create_task(one.create())
-    await _until(lambda: world.lms.count("PUT .*") == 1)
+    await soon(lambda: world.lms.count("PUT .*") == 1)
     second = asyncio.create_task(two.create())
     await asyncio.sleep(0.05)
     world.lms.broken.add("GET .*")
@@ -109,7 +112,7 @@ async def test_handler_that_is_cancelled_leaves_the_run_and_the_error_is_noted(w
     gateway = world.start()
     gate = world.lms.gate("PUT .*")
     task = asyncio.create_task(gateway.create())
-    await _until(lambda: world.lms.count("PUT .*") == 1)
+    await soon(lambda: world.lms.count("PUT .*") == 1)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -121,12 +124,12 @@ async def test_handler_that_is_cancelled_leaves_the_run_and_the_error_is_noted(w
 
 async def test_handler_that_is_cancelled_while_the_run_begins_leaves_no_orphan(gateway):
     task = asyncio.create_task(gateway.create())
-    while not gateway.perform.runs._beside:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert gateway.perform.runs._beside
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    await _until(lambda: gateway.lms.effects["enrolled"] == 1)
+    await soon(lambda: gateway.lms.effects["enrolled"] == 1)
     await gateway.perform.runs.drained()
     assert [run.state for run in await gateway.runs()] == ["done"]
 
@@ -245,7 +248,7 @@ async def test_disk_that_is_full_before_anything_was_sent_is_told_so(gateway):
 async def test_store_that_fails_after_a_write_leaves_the_outcome_unknown(gateway):
     gate = gateway.lms.gate("PUT .*")
     task = asyncio.create_task(gateway.create())
-    await _until(lambda: gateway.lms.count("PUT .*") == 1)
+    await soon(lambda: gateway.lms.count("PUT .*") == 1)
     await gateway.database.close()
     gate.set()
     heard = await task
@@ -280,9 +283,3 @@ def _deadline():
     from gateway.vendor.retry import Deadline
 
     return Deadline(5.0)
-
-
-async def _until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)

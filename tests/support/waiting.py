@@ -32,3 +32,12 @@ async def eventually(
             return found
         assert time.monotonic() < end, f"{what} did not come about within {within_s:g} s"
         await asyncio.sleep(EVERY_S)
+
+
+async def soon(condition: Callable[[], T], *, within_s: float = 10.0, what: str = "the condition") -> T:
+    """The same for a plain condition that other tasks of this loop bring about."""
+
+    async def looked_at() -> T:
+        return condition()
+
+    return await eventually(looked_at, within_s=within_s, what=what)
