@@ -260,9 +260,7 @@ async def _settle(settings: Settings, run_id: str, *, done: bool, values: dict[s
     from gateway.operator.settle import settle
 
     async with open_gateway(settings) as gateway:
-        return await settle(
-            gateway.database, gateway.tenants, gateway.runs, run_id, done=done, values=values
-        )
+        return await settle(gateway.database, gateway.tenants, gateway.runs, run_id, done=done, values=values)
 
 
 async def _adopt(settings: Settings, name: str, ids: list[str]) -> list[Adoption]:

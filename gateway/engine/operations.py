@@ -78,7 +78,7 @@ def perform(frame: Frame, spec: OperationSpec, resume: Resume) -> Work:
             return Outcome(manual=_sentence(frame, spec))
     yield from steps.run(frame, spec.steps, resume)
     courses = shape.courses(frame, spec) if spec.each is not None else None
-    record = _record(frame, spec)
+    record = record_of(frame, spec)
     key = () if record is None else tuple(_key_part(spec, record, name) for name in spec.key)
     return Outcome(record=record, key=key, courses=courses, warnings=tuple(frame.warnings))
 
@@ -91,7 +91,7 @@ def _sentence(frame: Frame, spec: OperationSpec) -> str:
         raise _unset(f"{spec.place}: {error}") from error
 
 
-def _record(frame: Frame, spec: OperationSpec) -> dict[str, Any] | None:
+def record_of(frame: Frame, spec: OperationSpec) -> dict[str, Any] | None:
     if spec.record is None:
         return None
     try:

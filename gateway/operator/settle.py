@@ -57,6 +57,9 @@ async def settle(
 ) -> Run:
     """Settle one run and give it as it stands afterwards.
 
+    A run can be in doubt without a step that is: everything was done, and its record could not be made.
+    Then `done` carries it on (the mapping has been corrected), and otherwise it has failed.
+
     `values` are what the step in doubt would have left. Raises NotFound for an unknown run, Refused when
     there is nothing to settle, somebody is at work on it, or values are missing.
     """
@@ -64,13 +67,14 @@ async def settle(
     if report is None:
         raise NotFound("There is no such run.", code="unknown_run")
     doubt = report.in_doubt
-    if report.run.state not in ("running", "in_doubt") or doubt is None:
+    if report.run.state not in ("running", "in_doubt") or (doubt is None and report.run.state == "running"):
         raise Refused("Nothing of this run is in doubt.", code="nothing_to_settle")
     tenant = tenants.get(report.run.tenant)
     if done:
         if tenant is None:
             raise Refused(f"The tenant {report.run.tenant} is no longer configured.", code="tenant_gone")
-        _check_values(tenant, report.run, doubt, values)
+        if doubt is not None:
+            _check_values(tenant, report.run, doubt, values)
     claimed = await _claim(database, carrier.owner, run_id)
     if not done:
         await database.write(
@@ -78,7 +82,8 @@ async def settle(
         )
     else:
         assert tenant is not None
-        await database.write(lambda conn: _done(conn, claimed, doubt, carrier.owner, values))
+        if doubt is not None:
+            await database.write(lambda conn: _done(conn, claimed, doubt, carrier.owner, values))
         await _carry_on(tenant, carrier, claimed)
     await _off_the_list(database, claimed)
     after = await database.read(lambda conn: runs.get(conn, run_id))
@@ -140,8 +145,9 @@ async def _claim(database: Database, owner: str, run_id: str) -> Run:
         raise Refused("A gateway is at work on this run. Try again in two minutes.", code="busy") from None
 
 
-def _not_done(conn: Connection, run: Run, doubt: Step, owner: str, now: float) -> None:
-    steps.step_not_sent(conn, run.id, owner, doubt.seq)
+def _not_done(conn: Connection, run: Run, doubt: Step | None, owner: str, now: float) -> None:
+    if doubt is not None:
+        steps.step_not_sent(conn, run.id, owner, doubt.seq)
     runs.fail(conn, run.id, owner, NOT_DONE, now=now)
 
 

@@ -200,14 +200,38 @@ class Background:
         work = await writes.again(tenant, operation, task.payload["input"], Deadline(TASK_S), Trace())
         if isinstance(work, Done):
             return
+        undo = task.kind == "undo"
+        made = None if undo else await self._made(task)
+        if made is not None and made.state != "active":
+            return  # cancelled meanwhile: joining a group now would let the learner in again
         work.frame.steps.update(task.payload["steps"])
         deadline = Deadline(TASK_S)
         for name in task.payload["todo"]:
-            await self._step(tenant, work, _step_named(work, name), deadline, undo=task.kind == "undo")
+            value = await self._step(tenant, work, _step_named(work, name), deadline, undo=undo)
+            work.frame.steps[name] = value
+        if made is not None:
+            await self._keep_record(work, made)
+
+    async def _made(self, task: tasks.Task) -> enrolments.StoredEnrolment | None:
+        """The enrolment that the run of a task has made."""
+
+        def made(conn: Connection) -> enrolments.StoredEnrolment | None:
+            run = stored.get(conn, task.run_id) if task.run_id is not None else None
+            if run is None or run.enrolment_id is None:
+                return None
+            return enrolments.by_id(conn, run.tenant, run.enrolment_id)
+
+        return await self.database.read(made)
+
+    async def _keep_record(self, work: Work, made: enrolments.StoredEnrolment) -> None:
+        """The record with what the optional steps gave at last, such as the group to leave on cancelling."""
+        record = operations.record_of(work.frame, work.form)
+        if record is not None and record != made.record:
+            await self.database.write(lambda conn: enrolments.keep_record(conn, made.tenant, made.id, record))
 
     async def _step(
         self, tenant: Tenant, work: Work, step: Step | None, deadline: Deadline, *, undo: bool
-    ) -> None:
+    ) -> Any:
         if step is None or (undo and step.undo is None):
             raise Refused(detail="the mapping has changed since")
         todo = (
@@ -222,6 +246,7 @@ class Background:
             raise OutcomeUnknown(detail=str(unknown)) from unknown
         if result.outcome in ("unknown", "fail"):
             raise OutcomeUnknown(detail=f"step {step.id}")
+        return result.value
 
     # -- the manual list ----------------------------------------------------------------------------
 

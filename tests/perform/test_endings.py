@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.errors import AnswerLost, StoreError
+from gateway.operator.settle import settle
 from gateway.perform import writes
 from gateway.store import tasks
 from tests.support.waiting import soon
@@ -51,6 +52,18 @@ async def test_enrolment_without_a_record_is_made_whole_by_a_repeat_once_the_map
     mended = world.start(text(createEnrolment=right, cancelEnrolment='{refuse: "no"}', progress=""))
     assert (await mended.create()).id == "204-7"
     assert (world.lms.effects["enrolled"], await mended.todo()) == (1, [])
+
+
+@pytest.mark.parametrize(("done", "state"), [(True, "done"), (False, "failed")])
+async def test_enrolment_without_a_record_can_be_settled_by_hand(world, text, done, state):
+    broken = world.start(text(createEnrolment=UNRECORDED, cancelEnrolment='{refuse: "no"}', progress=""))
+    await broken.create()
+    right = UNRECORDED.replace("${steps.enrol.place}", "${courseId}")
+    mended = world.start(text(createEnrolment=right, cancelEnrolment='{refuse: "no"}', progress=""))
+    (run,) = await mended.runs()
+    tenants = {mended.tenant.name: mended.tenant}
+    settled = await settle(mended.database, tenants, mended.perform.runs, run.id, done=done, values={})
+    assert (settled.state, await mended.todo(), world.lms.effects["enrolled"]) == (state, [], 1)
 
 
 async def test_mistake_of_ours_after_a_write_leaves_the_run_in_doubt(gateway, monkeypatch):
@@ -145,6 +158,29 @@ async def test_optional_step_in_doubt_is_tried_again_later(world, text):
     assert (await gateway.runs())[0].output["warnings"]
     await gateway.background()
     assert world.lms.effects["POST group"] == 1
+
+
+async def test_what_an_optional_step_gives_at_last_goes_on_the_record(world, text):
+    form = OPTIONAL.replace(
+        "optional: true}", 'optional: true, value: {place: "${reply.body.place}"}}'
+    ).replace(
+        'record: {user: "${student.id}"}', 'record: {user: "${student.id}", place?: "${steps.group.place}"}'
+    )
+    gateway = world.start(text(createEnrolment=form, cancelEnrolment='{refuse: "no"}', progress=""))
+    world.lms.on("POST /group", AnswerLost("x"), AnswerLost("x"), {"place": "G9"})
+    made = await gateway.create()
+    assert (await gateway.stored(made.id)).record == {"user": "204"}
+    await gateway.background()
+    assert (await gateway.stored(made.id)).record == {"user": "204", "place": "G9"}
+
+
+async def test_optional_step_is_not_tried_again_for_an_enrolment_that_was_cancelled_meanwhile(world, text):
+    gateway = world.start(text(createEnrolment=OPTIONAL, cancelEnrolment='{manual: "x"}', progress=""))
+    world.lms.on("POST /group", AnswerLost("x"), AnswerLost("x"))
+    made = await gateway.create()
+    assert (await gateway.cancel(made.id)).status == 200
+    await gateway.background()
+    assert world.lms.effects["POST group"] == 0
 
 
 async def test_optional_step_that_fails_again_is_tried_later_still(world, text):

@@ -35,5 +35,7 @@ async def test_only_leases_of_dead_processes_of_this_machine_are_freed(database,
     holder = owner.format(dead=dead_pid, me=os.getpid(), parent=os.getppid())
     await database.write(lambda conn: leases.acquire(conn, "acme", "204", holder, NOW, 90))
     await database.write(lambda conn: release_dead(conn, ME, NOW + 1))
-    taken = await database.write(lambda conn: leases.acquire(conn, "acme", "204", "someone else", NOW + 2, 90))
+    taken = await database.write(
+        lambda conn: leases.acquire(conn, "acme", "204", "someone else", NOW + 2, 90)
+    )
     assert taken is freed
