@@ -272,6 +272,8 @@ class World:
     lms: Lms = field(default_factory=Lms)
     clock: Clock = field(default_factory=lambda: Clock(machine=lambda: START))
     processes: list[Process] = field(default_factory=list)
+    paused: int = 0
+    """How often a gateway has waited: for another one's run, for its turn, for the next look."""
 
     def start(
         self,
@@ -301,7 +303,7 @@ class World:
             owner=owner,
             session_key=tokens.derive_key("x" * 32),
             pool=self.lms,  # type: ignore[arg-type]
-            pause=asyncio.sleep if real_pause else self._pause,
+            pause=self._real_pause if real_pause else self._pause,
             random=Random(1),
         )
         tenants, carrier = {"acme": tenant}, Runs(owner, work_s)
@@ -317,7 +319,12 @@ class World:
         self.processes.append(process)
         return process
 
+    async def _real_pause(self, seconds: float) -> None:
+        self.paused += 1
+        await asyncio.sleep(seconds)
+
     async def _pause(self, seconds: float) -> None:
+        self.paused += 1
         self.clock.move(seconds)
         await asyncio.sleep(0)
 

@@ -282,7 +282,7 @@ async def test_runs_of_one_student_are_done_one_after_the_other_across_gateways(
     gate = world.lms.gate("PUT /enrol")
     asked = [asyncio.create_task(one.create()), asyncio.create_task(two.create(course="8"))]
     await soon(lambda: world.lms.sent)
-    await asyncio.sleep(0.1)
+    await soon(lambda: world.paused > 0, what="the second gateway waiting for its turn")
     assert len(world.lms.sent) == 1
     gate.set()
     assert [(await task).status for task in asked] == [200, 200]

@@ -72,8 +72,7 @@ async def test_joined_request_on_another_gateway_hears_why_the_run_failed(world)
     first = asyncio.create_task(one.create())
     await soon(lambda: world.lms.count("PUT .*") == 1)
     second = asyncio.create_task(two.create())
-    await soon(lambda: two.asked == 1)
-    await asyncio.sleep(0.05)
+    await soon(lambda: world.paused > 0, what="the second gateway waiting for the first")
     gate.set()
     assert [(await task).status for task in (first, second)] == [422, 422]
 
@@ -91,7 +90,7 @@ async def test_request_on_another_gateway_gets_504_when_the_run_is_left_in_doubt
     first = asyncio.create_task(one.create())
     await soon(lambda: world.lms.count("PUT .*") == 1)
     second = asyncio.create_task(two.create())
-    await asyncio.sleep(0.05)
+    await soon(lambda: world.paused > 0, what="the second gateway waiting for the first")
     world.lms.broken.add("GET .*")
     gate.set()
     assert [(await task).code for task in (first, second)] == ["outcome_unknown"] * 2

@@ -157,7 +157,6 @@ async def test_a_transfer_whose_old_enrolment_is_hard_to_end_still_ends_it_once(
 
     async def old_one_ended() -> bool:
         gateway.move(20)  # what failed is tried again later
-        await asyncio.sleep(0.1)
         return Records(kind, vendor).of(ANA) == (1, 1, 1)
 
     await eventually(old_one_ended, within_s=20, what="the end of the old enrolment")
