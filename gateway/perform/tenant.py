@@ -31,6 +31,7 @@ from gateway.vendor.auth import Credentials, fingerprint
 from gateway.vendor.breaker import Breaker
 from gateway.vendor.client import Client
 from gateway.vendor.drive import Vendor
+from gateway.vendor.meter import Meter
 
 UNITS = {
     "second": 1,
@@ -210,12 +211,10 @@ def open_tenant(
     now = database.clock.now
     client = Client(pool, spec.mapping.server, now, spec.wire_names)
     login_frame = frame(spec, Operation.GET_COURSES, runtime)
-    auth = spec.mapping.server.auth
+    auth, budget = spec.mapping.server.auth, spec.mapping.server.budget
     keeper = StoreKeeper(database, spec.name, fingerprint(auth, login_frame), owner, session_key)
     allowance = (
-        Allowance(
-            database=database, tenant=spec.name, rates=allowed, reserve=spec.mapping.server.budget.reserve
-        )
+        Allowance(database=database, tenant=spec.name, rates=allowed, reserve=budget.reserve)
         if allowed
         else None
     )
@@ -232,6 +231,7 @@ def open_tenant(
         now=now,
         random=chance,
         pause=pause,
+        meter=Meter(budget, login_frame, now) if budget.remaining is not None else None,
     )
     return Tenant(
         spec=spec,

@@ -20,6 +20,7 @@ from gateway.vendor.auth import Credentials, Token
 from gateway.vendor.breaker import Breaker
 from gateway.vendor.client import Client
 from gateway.vendor.masking import Masker
+from gateway.vendor.meter import Meter
 from gateway.vendor.retry import Deadline, Tries
 from gateway.vendor.trace import Exchange, Trace
 
@@ -72,6 +73,7 @@ class Vendor:
     now: Callable[[], float]
     random: Random
     pause: Callable[[float], Awaitable[None]] = retry.wait
+    meter: Meter | None = None
 
     async def send(self, call: Call, deadline: Deadline, trace: Trace, *, staff: bool = True) -> Reply:
         """One call to its final reply: repeated where that is safe, logged in again where that helps.
@@ -96,6 +98,7 @@ class Vendor:
 
     async def _allowed(self, deadline: Deadline, staff: bool) -> None:
         self._check_breaker(self.breaker.wait_s() <= 0)
+        await self._metered(deadline, staff)
         while self.allowance is not None:
             wait = await self.allowance.take(staff=staff)
             if wait <= 0:
@@ -105,6 +108,15 @@ class Vendor:
                     code="budget_spent", detail=f"the call budget is used up for {wait:.0f} s"
                 )
             await self.pause(wait)
+
+    async def _metered(self, deadline: Deadline, staff: bool) -> None:
+        """While the vendor says that little is left, staff wait a moment and background work for more."""
+        while self.meter is not None and (wait := self.meter.wait_s(staff=staff)) > 0:
+            if wait >= deadline.remaining():
+                raise VendorUnavailable(code="budget_spent", detail="the vendor says that no calls are left")
+            await self.pause(wait)
+            if staff:
+                return
 
     def _check_breaker(self, allows: bool) -> None:
         if not allows:
@@ -146,6 +158,8 @@ class Vendor:
         except BaseException:
             self.breaker.release()
             raise
+        if self.meter is not None:
+            self.meter.note(reply)
         verdict = _without_secrets(call, call.judge(reply))
         failed = reply.lost is not None or reply.status >= 500
         self.breaker.note(fault=failed and verdict.outcome in ("retry", "unknown", "fail"))
