@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from gateway.config import Settings
     from gateway.contract import Operation
+    from gateway.workbench.cases_known import Known
     from gateway.workbench.cases_play import Report
     from gateway.workbench.plan import Plan
     from gateway.workbench.trial import Tried
@@ -74,6 +76,10 @@ def plan(
     settings: Annotated[
         list[str] | None, typer.Option("--settings", metavar="K=V", help="A setting, with --mapping.")
     ] = None,
+    case: Annotated[
+        str | None,
+        typer.Option("--case", metavar="NAME", help="Fill in what a case of tests/mappings knows."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the requests an operation would send, every branch of it, without a network."""
@@ -84,9 +90,13 @@ def plan(
     operation, given = _operation(words[-1]), values_of(values)
     if mapping is None:
         loaded = settings_of(config)
-        planned = _plan_of_tenant(loaded, tenant_of(loaded, words[0]), operation, given)
+        name = tenant_of(loaded, words[0])
+        told = _known(case, loaded.tenants[name].mapping.name, operation)
+        planned = _plan_of_tenant(loaded, name, operation, {**told.given, **given}, told.steps)
     else:
-        planned = _plan_of_file(mapping, operation, given, values_of(settings))
+        told = _known(case, mapping.stem, operation, mapping)
+        chosen = {**told.settings, **values_of(settings)}
+        planned = _plan_of_file(mapping, operation, {**told.given, **given}, chosen, told.steps)
     print_plan(planned, _console(), as_json=json)
 
 
@@ -201,7 +211,21 @@ def wsdl_diff(
 # -- planning and trying ----------------------------------------------------------------------------
 
 
-def _plan_of_tenant(loaded: Settings, name: str, operation: Operation, given: dict[str, Any]) -> Plan:
+def _known(case: str | None, mapping: str, operation: Operation, file: Path | None = None) -> Known:
+    """What `--case` fills in; nothing without it."""
+    from gateway.workbench.cases_known import Known, known_of
+
+    if case is None:
+        return Known(operation=operation, given={}, settings={}, steps={})
+    found = known_of(_case_files([mapping])[0], case, file)
+    if found.operation is not operation:
+        raise typer.BadParameter(f"That case is about {found.operation}.")
+    return found
+
+
+def _plan_of_tenant(
+    loaded: Settings, name: str, operation: Operation, given: dict[str, Any], steps: Mapping[str, Any]
+) -> Plan:
     from gateway.workbench.plan import plan
 
     tenant = loaded.tenants[name]
@@ -212,10 +236,17 @@ def _plan_of_tenant(loaded: Settings, name: str, operation: Operation, given: di
         given,
         base=tenant.base,
         wire_names=tenant.names,
+        steps=steps,
     )
 
 
-def _plan_of_file(file: Path, operation: Operation, given: dict[str, Any], settings: dict[str, Any]) -> Plan:
+def _plan_of_file(
+    file: Path,
+    operation: Operation,
+    given: dict[str, Any],
+    settings: dict[str, Any],
+    steps: Mapping[str, Any],
+) -> Plan:
     import orjson
 
     from gateway.mapping.load import load_mapping
@@ -224,7 +255,7 @@ def _plan_of_file(file: Path, operation: Operation, given: dict[str, Any], setti
 
     mapping = load_mapping(file).mapping
     chosen = parse_settings(mapping, orjson.dumps(settings).decode(), name="--settings")
-    return plan(mapping, chosen, operation, given)
+    return plan(mapping, chosen, operation, given, steps=steps)
 
 
 async def _try(

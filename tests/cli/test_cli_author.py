@@ -35,6 +35,32 @@ def test_plan_of_a_tenant_shows_its_requests(deployment: Any) -> None:
     assert deployment.standin.journal.entries == type(deployment.standin.journal.entries)(maxlen=5000)
 
 
+def test_plan_takes_what_a_case_knows(deployment: Any, bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    words = ["createEnrolment", "--case", "a new learner is made, enrolled"]
+    of_file = bare("plan", *words, "--mapping", str(MAPPING))
+    assert of_file.code == 0
+    assert '"user_id": "7"' in of_file.out and "group_key:WHS-2026" in of_file.out
+    of_tenant = deployment.run("plan", "college", *words, "--with", "courseId=127")
+    assert '"user_id": "7"' in of_tenant.out and '"course_id": "127"' in of_tenant.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["createEnrolment", "--case", "no such case"], 1, "has no case like that. It has:"),
+        (["cancelEnrolment", "--case", "a new learner is made"], 2, "That case is about createEnrolment"),
+    ],
+)
+def test_plan_says_why_a_case_cannot_fill_it(
+    bare: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    ran = bare("plan", *words, "--mapping", str(MAPPING))
+    assert ran.code == code
+    assert said in " ".join((ran.out + ran.err).split())
+
+
 def test_plan_of_a_file_takes_its_settings(bare: Any) -> None:
     ran = bare(
         "plan", "cancelEnrolment", "--mapping", str(MAPPING), "--settings", "domain=a.example.com",
