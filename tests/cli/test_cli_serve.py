@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from gateway.config import load_config
 from gateway.listen import BoundedProtocol, bound, url_of
 from gateway.serving import serve
+from tests.support.waiting import until
 
 TOKEN = "inbound-token-of-these-tests-0123456789"
 WAIT_S = 30.0
@@ -168,13 +168,6 @@ def test_a_write_under_way_comes_to_its_end_after_sigterm(deployment: Any) -> No
         asking.join(WAIT_S)
     assert answers[0][0] == 200
     assert deployment.standin.journal.effect_counts["user_enrolled"] == 1
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_port_that_is_taken_is_a_sentence_and_exit_1(deployment: Any) -> None:
