@@ -1,7 +1,8 @@
 """What a mapping file says, as frozen data: everything defaulted, every expression compiled.
 
 `load.py` builds these; the engine reads them and never has to ask "text or object?".
-Keywords are those of the mapping language (docs/mapping-language.md).
+Keywords are those of the mapping language (docs/mapping-language.md). Calls and steps stand in
+`call_spec.py`, polls and webhooks in `progress_spec.py`; their names can be imported from here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.contract import Operation
+from gateway.mapping.call_spec import Action as Action
+from gateway.mapping.call_spec import AuthPlaceSpec as AuthPlaceSpec
+from gateway.mapping.call_spec import CallSpec as CallSpec
+from gateway.mapping.call_spec import Confirm as Confirm
+from gateway.mapping.call_spec import Pages as Pages
+from gateway.mapping.call_spec import PathTemplate as PathTemplate
+from gateway.mapping.call_spec import RequestSpec as RequestSpec
+from gateway.mapping.call_spec import Rule as Rule
+from gateway.mapping.call_spec import Step as Step
 from gateway.mapping.expressions import Expression
-from gateway.mapping.styles import BodyKind, Effect, FormStyle, Outcome, PathStyle, XmlStyle
+from gateway.mapping.progress_spec import Policy as Policy
+from gateway.mapping.progress_spec import ProgressSpec as ProgressSpec
+from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
 from gateway.mapping.templates import Template
 
 SettingType = Literal["text", "number", "switch", "host", "url", "zone", "choice", "map", "list", "template"]
@@ -70,132 +82,6 @@ class Budget:
     remaining: Template | None = None
     cost: Template | None = None
     floor: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One reply rule: the first whose `when` holds decides."""
-
-    place: str
-    when: Expression
-    outcome: Outcome
-    say: Template | None = None
-    texts: Expression | None = None
-    warn: Template | None = None
-    wait: Expression | None = None
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
-    """How a list is read page by page. `where` is the request part and key, such as ("query", "page")."""
-
-    kind: Literal["none", "page", "offset", "cursor", "link", "next-url", "until-empty"]
-    where: tuple[str, str] | None = None
-    first: int = 1
-    size_where: tuple[str, str] | None = None
-    per: int | None = None
-    stop_short: bool = False
-    stop: Expression | None = None
-    next: Expression | None = None
-    rel: str = "next"
-    same_host: bool = False
-    limit: int = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestSpec:
-    """What one call sends. `target` renders to an encoded absolute path."""
-
-    method: str
-    target: PathTemplate
-    effect: Effect
-    query: Template | None = None
-    headers: Template | None = None
-    body_kind: BodyKind = "none"
-    body: Template | None = None
-    soap_action: Template | None = None
-    soap_encoded: bool = False
-    omit_empty: bool = False
-    timeout_s: float | None = None
-    place: AuthPlaceSpec | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathTemplate:
-    """A path: the author's own text as it is, each value encoded as (part of) one segment."""
-
-    parts: tuple[str | Template, ...]
-    style: PathStyle
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthPlaceSpec:
-    """Where a session token goes: any of a header, a query argument, a body field, a SOAP header."""
-
-    headers: Template | None = None
-    query: Template | None = None
-    field: Template | None = None
-    soap_header: Template | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSpec:
-    """A request, what its replies mean, and what is taken out of them."""
-
-    place: str
-    request: RequestSpec
-    args: Template | None = None
-    replies: tuple[Rule, ...] = ()
-    items: Expression | None = None
-    keep: Expression | None = None
-    pick: Expression | None = None
-    none: Outcome = "absent"
-    pages: Pages | None = None
-    value: Template | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirm:
-    """How a write in doubt is looked up. `earlier`: by the read branches before it."""
-
-    call: CallSpec | None = None
-    done: Expression | None = None
-    after_s: float = 20.0
-    earlier: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One call inside a step: the step itself, or one branch of `first`."""
-
-    name: str
-    place: str
-    line: int
-    call: CallSpec
-    when: Expression | None = None
-    confirm: Confirm | None = None
-    repeat: Literal["safe", "never"] | None = None
-
-    @property
-    def writes(self) -> bool:
-        return self.call.request.effect == "write"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of an operation: one action, branches tried in order, or values minted once."""
-
-    id: str
-    place: str
-    line: int
-    when: Expression | None = None
-    action: Action | None = None
-    first: tuple[Action, ...] = ()
-    mint: tuple[str, ...] = ()
-    remember: MappingType[str, Template] = field(default_factory=dict)
-    undo: Action | None = None
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,26 +185,6 @@ class Server:
     auth: Auth = Auth()
     budget: Budget = Budget()
     replies: tuple[Rule, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What may be told of a percentage, the same however it was learnt."""
-
-    whole: Literal["floor"] = "floor"
-    below_completed: int = 99
-    fall: Literal["hold", "push"] = "hold"
-    outside: Literal["drop", "clamp"] = "drop"
-    of: Literal["percent", "units"] = "percent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressSpec:
-    """How progress is read, and what may be told of it. `brief` reads the per cent without the units."""
-
-    policy: Policy = Policy()
-    read: tuple[Step, ...] = ()
-    brief: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
