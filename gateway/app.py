@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -30,6 +30,11 @@ from gateway.outbound import Pool
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
 from gateway.perform.runs import Runs
+from gateway.progress.hooks import Hook, Reception, hook_routes, rtopilot_hook, vendor_hook
+from gateway.progress.progress import Progress, open_progress
+from gateway.progress.push import Target, open_target
+from gateway.progress.rtopilot_key import KeySource
+from gateway.progress.timing import Override
 from gateway.rtopilot.routes import EXCEPTION_HANDLERS, Performer, TenantDoor, routes
 from gateway.store import tokens
 from gateway.store.database import Database
@@ -53,6 +58,7 @@ class Gateway:
     runs: Runs
     background: Background
     perform: Perform
+    progress: Progress
     owner: str
 
 
@@ -76,6 +82,12 @@ def tenant_spec(config: TenantConfig) -> TenantSpec:
         adopt_unknown_ids=config.adopt_unknown_ids,
         adopted_completed="push" if config.push_adopted_completed else "hold",
         repeat_window_s=config.repeat_window_s,
+        grace_s=config.grace_s,
+        pushes=config.progress.on and config.rtopilot.base_url is not None,
+        fall=config.progress.fall,
+        units=config.progress.units,
+        zone=config.progress.zone,
+        contacts=config.rtopilot.hooks is not None,
     )
 
 
@@ -86,7 +98,7 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
     Raises StoreError when the store cannot be used, ProblemsFound when a tenant cannot.
     """
     database = Database.open(settings.store.reveal())
-    owner, tenants = owner_name(), dict[str, Tenant]()
+    owner, tenants, targets = owner_name(), dict[str, Tenant](), dict[str, Target]()
     runs = Runs(owner, settings.work_s)
     try:
         if is_sqlite(parse_url(settings.store.reveal())):  # one machine: who was killed here is known
@@ -97,6 +109,8 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
             tenants[name] = open_tenant(
                 spec, database, owner=owner, session_key=key, pool=_pool(settings, spec)
             )
+            if spec.pushes:
+                targets[name] = _target(settings.tenants[name])
         background = Background(database, tenants, runs, owner)
         perform = Perform(
             database=database,
@@ -106,6 +120,7 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
             ring=Ring(),
             answer_s=settings.answer_s,
         )
+        progress = _progress(settings, database, tenants, targets, owner)
         yield Gateway(
             settings=settings,
             database=database,
@@ -113,16 +128,55 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
             runs=runs,
             background=background,
             perform=perform,
+            progress=progress,
             owner=owner,
         )
     finally:
-        await _close(database, tenants.values(), runs)
+        await _close(database, tenants.values(), targets.values(), runs)
 
 
-async def _close(database: Database, tenants: Iterable[Tenant], runs: Runs) -> None:
+def _target(config: TenantConfig) -> Target:
+    """Where a tenant's progress goes; a key file is read again when RTOPilot's key is rotated."""
+    rtopilot = config.rtopilot
+    assert rtopilot.base_url is not None and rtopilot.api_key is not None  # config.yaml has both or neither
+    key = KeySource(rtopilot.key_file or rtopilot.api_key)
+    return open_target(rtopilot.base_url, key, production=rtopilot.production)
+
+
+def _progress(
+    settings: Settings,
+    database: Database,
+    tenants: Mapping[str, Tenant],
+    targets: Mapping[str, Target],
+    owner: str,
+) -> Progress:
+    wanted = {name: tenant for name, tenant in tenants.items() if settings.tenants[name].progress.on}
+    configs = {name: settings.tenants[name] for name in wanted}
+    return open_progress(
+        database,
+        wanted,
+        targets,
+        owner,
+        overrides={
+            name: Override(every_s=config.progress.every_s, at=config.progress.at)
+            for name, config in configs.items()
+        },
+        merged_rules={
+            name: config.rtopilot.hooks.merged
+            for name, config in configs.items()
+            if config.rtopilot.hooks is not None
+        },
+    )
+
+
+async def _close(
+    database: Database, tenants: Iterable[Tenant], targets: Iterable[Target], runs: Runs
+) -> None:
     """Runs come to their end before the connections go, and the store goes last."""
     async with contextlib.AsyncExitStack() as closing:  # each of them, whatever becomes of the others
         closing.push_async_callback(database.close)
+        for target in targets:
+            closing.push_async_callback(target.pool.aclose)
         for tenant in tenants:
             closing.push_async_callback(tenant.close)
         closing.push_async_callback(runs.drained)
@@ -143,6 +197,14 @@ class Entrance:
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
+        self._reception: Reception | None = None
+
+    def opened(self, gateway: Gateway) -> None:
+        self.gateway, self._reception = gateway, reception(gateway)
+
+    def reception(self) -> Reception:
+        assert self._reception is not None, "the application has not been started"
+        return self._reception
 
     async def __call__(self, tenant: str, operation: Operation, inputs: Inputs, *, reference: str) -> Result:
         assert self.gateway is not None, "the application has not been started"
@@ -156,30 +218,53 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_gateway(settings) as gateway, asyncio.TaskGroup() as workers:
-            entrance.gateway = gateway
+            entrance.opened(gateway)
             app.state.gateway = gateway
             working = [
                 workers.create_task(gateway.background.forever()),
+                workers.create_task(gateway.progress.work()),
                 workers.create_task(_retain(gateway)),
             ]
             yield
             for task in working:
                 task.cancel()
 
-    return public_app(settings, entrance, lifespan=lifespan)
+    return public_app(settings, entrance, receivers=hook_routes(entrance.reception), lifespan=lifespan)
 
 
 def public_app(
-    settings: Settings, perform: Performer, *, lifespan: Lifespan[Starlette] | None = None
+    settings: Settings,
+    perform: Performer,
+    *,
+    receivers: Sequence[Route] = (),
+    lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
-    """RTOPilot's routes over whatever performs the operations."""
+    """RTOPilot's routes over whatever performs the operations, behind those where webhooks come in."""
     app = Starlette(
-        routes=routes(doors(settings), perform),
+        routes=[*receivers, *routes(doors(settings), perform)],
         exception_handlers=dict(EXCEPTION_HANDLERS),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return app
+
+
+def reception(gateway: Gateway) -> Reception:
+    """Where webhooks may come in, by the tenant's door."""
+    progress, lms, rtopilot = gateway.progress, dict[str, Hook](), dict[str, Hook]()
+    for name, tenant in progress.tenants.items():
+        config, said = gateway.settings.tenants[name], tenant.mapping.progress
+        if said is not None and said.webhook is not None:
+            lms[config.door] = vendor_hook(
+                name,
+                said.webhook,
+                secrets=tenant.spec.secrets,
+                scope=tenant.frame(Operation.GET_ENROLMENT).root,
+                pool=tenant.pool,
+            )
+        if config.rtopilot.hooks is not None:
+            rtopilot[config.door] = rtopilot_hook(name, config.rtopilot.hooks.rules)
+    return Reception(lms=lms, rtopilot=rtopilot, database=gateway.database, kick=progress.intake.kick)
 
 
 def doors(settings: Settings) -> dict[str, TenantDoor]:

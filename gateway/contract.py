@@ -29,15 +29,20 @@ OPTIONAL = frozenset({Operation.TRANSFER_ENROLMENT, Operation.CANCEL_ENROLMENT, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """One student as RTOPilot names them; either name may be empty, never both None."""
+    """One student as RTOPilot names them; either name may be empty, never both None.
+
+    `email` is no part of RTOPilot's calls: it is known only where one of its webhooks carried an address.
+    """
 
     id: str
     first_name: str
     last_name: str
+    email: str | None = None
 
     def scope(self) -> dict[str, Any]:
         """The person under RTOPilot's own names, as expressions see them."""
-        return {"id": self.id, "firstName": self.first_name, "lastName": self.last_name}
+        names = {"id": self.id, "firstName": self.first_name, "lastName": self.last_name}
+        return names if self.email is None else {**names, "email": self.email}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

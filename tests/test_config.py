@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from gateway.config import find_config, load_config
+from gateway.config import ProgressConfig, Rtopilot, find_config, load_config
 from gateway.contract import Operation
 from gateway.errors import ProblemsFound, StoreError
 from gateway.mapping.schema import load_schema
@@ -109,8 +109,9 @@ def test_a_small_file_gets_every_default(load, folder):
     assert acme.off == frozenset()
     assert (acme.adopt_unknown_ids, acme.push_adopted_completed) == (True, False)
     assert (acme.repeat_window_s, acme.grace_s) == (900.0, 45.0)
-    assert (acme.path, acme.door, acme.names, acme.progress) == (None, "acme", {}, {})
-    assert acme.rtopilot.base_url is None and acme.rtopilot.api_key is None
+    assert (acme.path, acme.door, acme.names) == (None, "acme", {})
+    assert acme.progress == ProgressConfig()
+    assert acme.rtopilot == Rtopilot()
 
 
 def test_every_key_is_read(load, folder):
@@ -154,7 +155,7 @@ tenants:
     assert acme.rtopilot.api_key is not None and acme.rtopilot.api_key.reveal() == KEY
     extra = acme.rtopilot.extra_fields[Operation.GET_ENROLMENT]
     assert extra.apply({"progress": 4}) == {"percent": 4, "status": "active"}
-    assert acme.progress == {"every": "15m"}
+    assert acme.progress == ProgressConfig(every_s=900.0)
     assert (acme.adopt_unknown_ids, acme.push_adopted_completed) == (False, True)
     assert (acme.repeat_window_s, acme.grace_s, acme.names) == (300.0, 0.0, {"CourseName": "Title"})
 
@@ -470,6 +471,13 @@ def test_two_tenants_behind_one_path_are_refused(report_of):
         ),
         pytest.param(tenant("rtopilot: {api_key: hush-marker, base_url: https://x.example}"), id="api_key"),
         pytest.param(tenant("rtopilot: {api_key: {a: hush-marker}}"), id="api_key as an object"),
+        pytest.param(tenant("rtopilot: {hooks: hush-marker}"), id="in place of hooks"),
+        pytest.param(tenant("rtopilot: {hooks: {secret: hush-marker}}"), id="hooks key"),
+        pytest.param(tenant("rtopilot: {hooks: {events: {a: hush-marker}}}"), id="in place of an event"),
+        pytest.param(tenant("rtopilot: {hooks: {events: {a: {secret: [hush-marker, []]}}}}"), id="event"),
+        pytest.param(
+            tenant("rtopilot: {hooks: {auth: {kind: basic, user: u, pasword: hush-marker}}}"), id="hooks auth"
+        ),
         pytest.param("secret: hush-marker\n" + tenant(), id="secret"),
         pytest.param(tenant().replace("sqlite:///gateway.db", "mysql://u:hush-marker@h/d"), id="store"),
         pytest.param(tenant("settings: {pin: hush-marker, domain: x}", without="settings"), id="setting"),

@@ -16,6 +16,7 @@ ORDER = [
     {"store"},
     {"perform"},
     {"rtopilot"},
+    {"progress"},
     {"config", "logs"},
     {"workbench", "operator", "sandbox"},
     {"app", "listen", "serving"},

@@ -2,17 +2,23 @@
 
 load.py      the deployment: listeners, store, limits, and where config.yaml is found
 file.py      the file: values by path, secrets, places
-tenants.py   one tenant, with doors.py (who may come in) and hosts.py (where calls may go)
+tenants.py   one tenant, with doors.py (who may come in) and hosts.py (where calls may go),
+             rtopilot.py and hooks.py (RTOPilot's own side), progress.py (how progress is read)
 schemas/config.json   every key, with title, description and examples
 """
 
+from gateway.config.hooks import HooksConfig
 from gateway.config.load import ENVIRONMENT, Limits, Listener, Settings, find_config, load_config
-from gateway.config.tenants import Rtopilot, TenantConfig
+from gateway.config.progress import ProgressConfig
+from gateway.config.rtopilot import Rtopilot
+from gateway.config.tenants import TenantConfig
 
 __all__ = [
     "ENVIRONMENT",
+    "HooksConfig",
     "Limits",
     "Listener",
+    "ProgressConfig",
     "Rtopilot",
     "Settings",
     "TenantConfig",

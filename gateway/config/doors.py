@@ -18,11 +18,21 @@ def read_accepted(file: ConfigFile, here: tuple[str, str], *, plain: bool) -> Ac
     """The tenant's credentials; `plain`: they may be written out without a warning."""
     place = (*here, "inbound")
     per_operation = {
-        operation: _group(file, (*place, "operations", operation.value, "auth"), plain)
+        operation: read_group(file, (*place, "operations", operation.value, "auth"), plain=plain)
         for operation in Operation
         if file.has(*place, "operations", operation.value, "auth")
     }
-    return Accepted(default=_group(file, (*place, "auth"), plain), per_operation=per_operation)
+    return Accepted(default=read_group(file, (*place, "auth"), plain=plain), per_operation=per_operation)
+
+
+def read_group(file: ConfigFile, place: Place, *, plain: bool) -> tuple[Credential, ...]:
+    """What stands under an `auth`: one credential, or a list of those that are valid at once."""
+    data = file.source.document.node(place).data
+    places: list[Place] = [(*place, at) for at in range(len(data))] if isinstance(data, list) else [place]
+    group = tuple(found for one in places if (found := _credential(file, one, plain)) is not None)
+    if len(group) > 1 and any(credential.kind == "none" for credential in group):
+        file.problem(place, "`kind: none` lets everybody in, whatever stands beside it.", fix="Leave it out.")
+    return group
 
 
 def read_path(file: ConfigFile, here: tuple[str, str], accepted: Accepted, *, plain: bool) -> Secret | None:
@@ -40,15 +50,6 @@ def read_path(file: ConfigFile, here: tuple[str, str], accepted: Accepted, *, pl
             key=True,
         )
     return path
-
-
-def _group(file: ConfigFile, place: Place, plain: bool) -> tuple[Credential, ...]:
-    data = file.source.document.node(place).data
-    places: list[Place] = [(*place, at) for at in range(len(data))] if isinstance(data, list) else [place]
-    group = tuple(found for one in places if (found := _credential(file, one, plain)) is not None)
-    if len(group) > 1 and any(credential.kind == "none" for credential in group):
-        file.problem(place, "`kind: none` lets everybody in, whatever stands beside it.", fix="Leave it out.")
-    return group
 
 
 def _credential(file: ConfigFile, place: Place, plain: bool) -> Credential | None:

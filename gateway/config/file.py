@@ -23,6 +23,7 @@ SCHEMA = "config.json"
 
 _SECRETIVE = re.compile(r"(?i)key|secret|token|password|passwd|auth|path|store|value")
 _USER = re.compile(r"//([^/@\s]+)@")
+_FILE = "${file:"
 _OPEN_KEYS = frozenset({"kind", "name"})
 
 
@@ -86,6 +87,13 @@ class ConfigFile:
             )
         return secret
 
+    def secret_file(self, *path: str | int) -> Path | None:
+        """The file that `${file:…}` at this path names, None where the secret does not come from a file."""
+        text = self.text(*path)
+        if text is None or not is_source(text) or not text.startswith(_FILE):
+            return None
+        return self.folder / text.removeprefix(_FILE).removesuffix("}").strip()
+
     def _with_unit(self, path: Place, usual: str) -> str | None:
         """A text that the schema has checked; a bare number is a problem."""
         value = self.value(*path)
@@ -141,7 +149,9 @@ def is_secret_place(path: Place) -> bool:
             return True
         case ("tenants", _, "secrets", *_) | ("tenants", _, "rtopilot", "api_key", *_):
             return True
-        case ("tenants", _, "inbound", *_):
+        case ("tenants", _, "rtopilot", "hooks", "signature" | "merged" | "allow_unsigned", *_):
+            return False
+        case ("tenants", _, "inbound", *_) | ("tenants", _, "rtopilot", "hooks", *_):
             return path[-1] not in _OPEN_KEYS
         case _:
             return False

@@ -1,6 +1,7 @@
 """One tenant of config.yaml: one RTOPilot organisation joined to one vendor account, checked and frozen.
 
-`inbound` says who may come in (doors.py), `vendor` where calls may go (hosts.py).
+`inbound` says who may come in (doors.py), `vendor` where calls may go (hosts.py), `rtopilot` where progress
+goes (rtopilot.py) and what comes from there by webhook (hooks.py), `progress` how it is read (progress.py).
 """
 
 from __future__ import annotations
@@ -14,44 +15,33 @@ from typing import Any
 
 from gateway.config.doors import read_accepted, read_path
 from gateway.config.file import ConfigFile
-from gateway.config.hosts import VendorAddress, own_base, read_address, read_base_url
+from gateway.config.hosts import VendorAddress, read_address, read_base_url
+from gateway.config.progress import ProgressConfig, read_progress
+from gateway.config.rtopilot import Rtopilot, read_rtopilot
 from gateway.contract import OPTIONAL, Operation
-from gateway.errors import HostRefused, ProblemsFound
+from gateway.errors import ProblemsFound
 from gateway.mapping.expressions import nearest
 from gateway.mapping.load import load_mapping
 from gateway.mapping.schema import data_folder
 from gateway.mapping.settings import TenantSettings, resolve_settings
 from gateway.mapping.spec import MappingSpec
 from gateway.rtopilot.credentials import Accepted
-from gateway.rtopilot.replies import ExtraFields
 from gateway.secret import Secret
 from gateway.yamlfile import Place
 
-PRODUCTION_HOST = "v2.rtopilot.com.au"
 MAX_TENANTS = 1_000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-_API_KEY = re.compile(r"rtop_[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rtopilot:
-    """Where progress goes, and what RTOPilot's replies need changed. Without `base_url` nothing is pushed."""
-
-    base_url: str | None = None
-    production: bool = False
-    api_key: Secret | None = None
-    extra_fields: Mapping[Operation, ExtraFields] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantConfig:
     """Everything one tenant needs to be served.
 
-    `path` stands in place of the name in the tenant's addresses. `progress` is as written. `names` are the
-    vendor's real wire names for those the mapping calls provisional.
+    `path` stands in place of the name in the tenant's addresses. `names` are the vendor's real wire names for
+    those the mapping calls provisional.
     """
 
     name: str
@@ -63,7 +53,7 @@ class TenantConfig:
     path: Secret | None
     off: frozenset[Operation]
     rtopilot: Rtopilot
-    progress: Mapping[str, Any]
+    progress: ProgressConfig
     adopt_unknown_ids: bool
     push_adopted_completed: bool
     repeat_window_s: float
@@ -168,7 +158,7 @@ def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantC
     plain = own is not None and own.origin.startswith("http:")
     accepted = read_accepted(file, here, plain=plain)
     path = read_path(file, here, accepted, plain=plain)
-    rtopilot = _read_rtopilot(file, here)
+    rtopilot = read_rtopilot(file, here, accepted.default, plain=plain)
     off = _read_off(file, here)
     repeat_window_s = file.seconds(*here, "repeat_window", default=900.0)
     grace_s = file.seconds(*here, "grace", default=45.0)
@@ -178,6 +168,7 @@ def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantC
     settings = resolve_settings(mapping, file.source, (*here, "settings"))
     file.hidden.update(settings.sensitive(file.object(*here, "settings")))
     names = _read_names(file, here, mapping)
+    progress = read_progress(file, here, mapping, settings)
     address = read_address(file, here, mapping, settings, own) if file.is_sound(name) else None
     if address is None or not file.is_sound(name):
         return None
@@ -191,7 +182,7 @@ def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantC
         path=path,
         off=off,
         rtopilot=rtopilot,
-        progress=file.object(*here, "progress"),
+        progress=progress,
         adopt_unknown_ids=file.value(*here, "adopt_unknown_ids", default="read") == "read",
         push_adopted_completed=file.value(*here, "adopted_completed", default="hold") == "push",
         repeat_window_s=repeat_window_s,
@@ -244,66 +235,6 @@ def _read_off(file: ConfigFile, here: tuple[str, str]) -> frozenset[Operation]:
             (*place, operation.value), message, fix=f"Only {', '.join(sorted(OPTIONAL))} may be off."
         )
     return off
-
-
-def _read_rtopilot(file: ConfigFile, here: tuple[str, str]) -> Rtopilot:
-    place = (*here, "rtopilot")
-    address = file.text(*place, "base_url")
-    production = file.value(*place, "production", default=False)
-    host = _check_rtopilot_address(file, (*place, "base_url"), address, production=production)
-    local = host is not None and host.startswith("http:")
-    key = file.secret(*place, "api_key", plain=local)
-    if key is not None:
-        _check_api_key(file, (*place, "api_key"), key)
-    if file.object(*place) and (address is None) != (not file.has(*place, "api_key")):
-        missing = "base_url" if address is None else "api_key"
-        file.problem(place, f"`{missing}` is missing: pushing progress needs both.", key=True)
-    return Rtopilot(
-        base_url=address.rstrip("/") if address else None,
-        production=production,
-        api_key=key,
-        extra_fields=_read_extra_fields(file, (*place, "extra_fields")),
-    )
-
-
-def _check_rtopilot_address(
-    file: ConfigFile, path: Place, address: str | None, *, production: bool
-) -> str | None:
-    """The address's origin, if there is one and it may be called."""
-    if address is None:
-        return None
-    base = own_base(address)
-    if isinstance(base, HostRefused):
-        file.problem(path, f"This address cannot be called: {base}.", fix=f"https://{PRODUCTION_HOST}/api")
-        return None
-    if base.host == PRODUCTION_HOST and not production:
-        file.problem(
-            path,
-            "This is RTOPilot's production: progress sent there can issue certificates.",
-            fix="Write `production: true` beside it if that is meant.",
-        )
-    return base.origin
-
-
-def _check_api_key(file: ConfigFile, path: Place, key: Secret) -> None:
-    """Source: vendors/rtopilot.md 4.2; the prefix is sure, the rest nearly."""
-    if not key.reveal().startswith("rtop_"):
-        file.problem(
-            path, "RTOPilot's API keys begin with `rtop_`; this does not.", fix="Copy the key again."
-        )
-    elif not _API_KEY.fullmatch(key.reveal()):
-        file.warn(path, "RTOPilot's API keys are `rtop_` and 64 hexadecimal digits; this is not.")
-
-
-def _read_extra_fields(file: ConfigFile, place: Place) -> dict[Operation, ExtraFields]:
-    return {
-        operation: ExtraFields(
-            add=file.object(*place, operation.value, "add"),
-            rename=file.object(*place, operation.value, "rename"),
-        )
-        for operation in Operation
-        if file.object(*place, operation.value)
-    }
 
 
 def _refuse_same_door(file: ConfigFile, tenants: Mapping[str, TenantConfig]) -> None:

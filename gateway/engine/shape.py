@@ -44,6 +44,13 @@ def progress(policy: Policy, value: Mapping[str, Any]) -> Progress:
     return Progress(percent=min(math.floor(raw), policy.below_completed, 99), completed=False)
 
 
+def stamp(value: Mapping[str, Any]) -> float | None:
+    """The vendor's own time of an event that carries its value: `at`, in Unix seconds; None without one."""
+    at = value.get("at")
+    usable = isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at)
+    return float(at) if usable else None  # type: ignore[arg-type]
+
+
 def _units_share(units: Any) -> float | None:
     if not isinstance(units, list) or not units:
         return None

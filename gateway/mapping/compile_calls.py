@@ -183,6 +183,16 @@ class Calls:
                 fix="Write `fail`.",
             )
 
+    def refuse_restart(self, where: Origin, message: str) -> None:
+        """Note every rule of a call that says `restart`."""
+        for replies, path in (
+            (where.node.get("replies"), where.at),
+            (where.shared.get("replies"), where.shared_at),
+        ):
+            for at, rule in placed(replies):
+                if rule["is"] == "restart":
+                    self.source.problem((*path, "replies", at, "is"), message, fix="Use another outcome.")
+
     # Pages.
 
     def _pages(self, where: Origin, names: Names) -> Pages | None:

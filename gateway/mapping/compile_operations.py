@@ -292,6 +292,11 @@ def _forms(node: Any) -> Iterator[Node]:
             yield from _forms(form)
 
 
+def has_steps(operation: Any) -> bool:
+    """Whether an operation, or a form it may be chosen from, is done by steps."""
+    return any("steps" in form for form in _forms(operation))
+
+
 def course_field(record: Any) -> str | None:
     """The record field that holds the vendor's course id, which a lost database is read back by."""
     if isinstance(record, dict):

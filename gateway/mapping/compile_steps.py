@@ -160,7 +160,7 @@ class Steps:
         )
         self._check_doubt(where, writes=action.writes, undo=path[-1] == "undo", branch=branch)
         if not branch:
-            self._refuse_restart(where, "`restart` only means something in a branch of `first`.")
+            self.calls.refuse_restart(where, "`restart` only means something in a branch of `first`.")
         return action
 
     def _check_doubt(self, where: Origin, *, writes: bool, undo: bool, branch: bool) -> None:
@@ -189,15 +189,6 @@ class Steps:
                 "`confirm: earlier` only means something in a branch of `first`.",
                 fix="Write the look-up out: `confirm: {call: GET /…, done: …}`.",
             )
-
-    def _refuse_restart(self, where: Origin, message: str) -> None:
-        for replies, path in (
-            (where.node.get("replies"), where.at),
-            (where.shared.get("replies"), where.shared_at),
-        ):
-            for at, rule in placed(replies):
-                if rule["is"] == "restart":
-                    self.source.problem((*path, "replies", at, "is"), message, fix="Use another outcome.")
 
     # Looking up a write in doubt.
 
@@ -232,7 +223,7 @@ class Steps:
             self.source.problem(
                 looked.path("call"), "A look-up is a read.", fix="Add `effect: read`, or use GET."
             )
-        self._refuse_restart(looked, "`restart` cannot stand in `confirm`.")
+        self.calls.refuse_restart(looked, "`restart` cannot stand in `confirm`.")
 
     # Branches.
 

@@ -22,6 +22,8 @@ REQUIRED = (
     Operation.CANCEL_ENROLMENT,
 )
 _VENDORS_OWN = frozenset({"form", "json", "xml", "soap", "query", "headers", "soap_header", "field"})
+_PUBLIC_KEYS: Path = ("progress", "webhook", "verify", "keys")
+"""Where a JWKS document may stand: random, but no secret, and with keys such as `n`."""
 _BOOLEAN_KEYS = frozenset({"on", "off", "yes", "no", "y", "n"})
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _HEX = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
@@ -51,6 +53,7 @@ def check_unused(source: Source, data: Node, used_calls: set[str]) -> None:
     for expressions in source.compiled.values():
         for expression in expressions:
             _note_used(expression, roots)
+    roots["secrets"].update(_named_secrets(data))
     bundles = data.get("bundles")
     roots["settings"].add(str(bundles.get("by")) if isinstance(bundles, dict) else "")
     for root, used in roots.items():
@@ -64,6 +67,13 @@ def check_unused(source: Source, data: Node, used_calls: set[str]) -> None:
             source.warning(
                 ("calls", name), f"The call `{name}` is never used.", fix="Use it, or remove it.", key=True
             )
+
+
+def _named_secrets(data: Node) -> Iterator[str]:
+    """The secrets that `verify` of a webhook names."""
+    verify = data.get("progress", {}).get("webhook", {}).get("verify", {})
+    yield from verify.get("secrets", ())
+    yield verify.get("secret", "")
 
 
 def _note_used(expression: Expression, roots: Mapping[str, set[str]]) -> None:
@@ -84,7 +94,8 @@ def check_keys(source: Source) -> None:
     """Keys that other YAML readers, and editors, take for true or false."""
     for path in _paths(source.document.data, ()):
         key = path[-1]
-        if isinstance(key, str) and key.lower() in _BOOLEAN_KEYS and not _VENDORS_OWN & set(path[:-1]):
+        theirs = _VENDORS_OWN & set(path[:-1]) or path[:4] == _PUBLIC_KEYS
+        if isinstance(key, str) and key.lower() in _BOOLEAN_KEYS and not theirs:
             source.warning(
                 path,
                 f"Editors and other YAML readers take the key `{key}` for true or false.",
@@ -104,7 +115,7 @@ def check_plain_secrets(source: Source) -> None:
     """Texts as long and as random as a key."""
     for path in _paths(source.document.data, ()):
         value = source.at(path)
-        if isinstance(value, str) and looks_secret(value):
+        if isinstance(value, str) and path[:4] != _PUBLIC_KEYS and looks_secret(value):
             source.warning(
                 path,
                 "This looks like a secret. Secrets never stand in a mapping file.",

@@ -17,6 +17,7 @@ from gateway.errors import Problem, ProblemsFound
 from gateway.mapping import lint
 from gateway.mapping.compile_calls import Calls
 from gateway.mapping.compile_operations import Operations, record_names, remembered
+from gateway.mapping.compile_progress import ProgressCompiler
 from gateway.mapping.compile_requests import Requests
 from gateway.mapping.compile_server import Servers, server_defaults
 from gateway.mapping.compile_settings import Settings
@@ -25,13 +26,16 @@ from gateway.mapping.names import REPLY, Names
 from gateway.mapping.origin import Node, Origin
 from gateway.mapping.schema import check_schema
 from gateway.mapping.source import Source
-from gateway.mapping.spec import Launch, MappingSpec, OperationSpec, Policy, ProgressSpec
+from gateway.mapping.spec import Launch, MappingSpec, OperationSpec, ProgressSpec
 from gateway.mapping.templates import Path
 from gateway.yamlfile import Document, parse_yaml, read_yaml
 
 SCHEMA = "mapping-1.json"
 MAX_PROBLEMS = 200
-_ANYTHING = ("args", "steps", "known", "enrolment", "student", "to", "courseId", "searchTerm", "quizResults")
+_ANYTHING = (
+    *("args", "steps", "known", "enrolment", "student", "to", "courseId", "searchTerm", "quizResults"),
+    *("enrolments", "window"),
+)
 """Roots a shared call may use, depending on where it is used."""
 
 
@@ -179,13 +183,10 @@ class _Compiler:
         }
 
     def _progress(self, node: Node) -> ProgressSpec:
-        nodes, path = node.get("read", {}).get("steps"), ("progress", "read", "steps")
-        names = self.operations.roots(Operation.GET_ENROLMENT)
-        steps, _ = self.operations.steps.steps(nodes, path, names)
-        self.operations.check_reading(nodes, path)
-        policy = Policy(**node.get("policy", {}))
-        brief = steps if policy.of == "units" else self.operations.steps.steps(_brief(nodes), path, names)[0]
-        return ProgressSpec(policy=policy, read=steps, brief=brief)
+        compiler = ProgressCompiler(
+            source=self.source, operations=self.operations, names=self.names, key=self.key
+        )
+        return compiler.progress(node)
 
     def _launch(self, node: Node) -> Launch:
         path: Path = ("launch",)
@@ -214,15 +215,6 @@ class _Compiler:
         for name, node in self.calls.shared.items():
             if name not in self.calls.used:
                 self.calls.assemble(Origin(node, ("calls", name)), names)
-
-
-def _brief(nodes: list[Node] | None) -> list[Node]:
-    """The same steps, the last of which gives only what a per cent needs: no units, no date."""
-    if not nodes:
-        return []
-    value = nodes[-1].get("value", {})
-    told = {key: item for key, item in value.items() if key.removesuffix("?") not in ("units", "at")}
-    return [*nodes[:-1], {**nodes[-1], "value": told}]
 
 
 def _settings(nodes: Node, test: Callable[[Node], bool]) -> frozenset[str]:

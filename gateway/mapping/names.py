@@ -16,16 +16,22 @@ Tree = Mapping[str, Any]
 
 SOAP: Tree = {"header": None, "body": None, "fault": None}
 REPLY: Tree = {"status": None, "headers": None, "body": None, "text": None, "xml": None, "soap": SOAP}
-PERSON: Tree = {"id": None, "firstName": None, "lastName": None}
+PERSON: Tree = {"id": None, "firstName": None, "lastName": None, "email": None}
+"""`email` is null unless one of RTOPilot's webhooks carried an address."""
 
+HEADERS = "Names of headers are in lower case here, with `_` for `-`."
 RANDOM = ("password", "uuid")
 _SECRET = ("secrets", "token")
 _ELSEWHERE = {
     "args": "in a call under `calls`",
-    "courseId": "in createEnrolment and getCourse",
+    "body": "in a webhook; that of an answer is `reply.body`",
+    "courseId": "in createEnrolment, getCourse and polls per course",
     "enrolment": "in operations on an enrolment, progress and launch",
+    "enrolments": "in a poll of plan `chunks`",
+    "headers": "in a webhook; those of an answer are `reply.headers`",
     "item": "after `pick`",
     "items": "after `items`",
+    "query": "in `verify` of a webhook",
     "quizResults": "in updateMarking",
     "reply": "after a call: in `replies`, `items`, `value`, `done`",
     "searchTerm": "in getCourses",
@@ -35,6 +41,7 @@ _ELSEWHERE = {
     "to": "in transferEnrolment",
     "token": "in a session's `place`",
     "value": "in `remember`",
+    "window": "in a poll of plan `delta`",
 }
 
 
@@ -82,6 +89,7 @@ def check(
     for path in expression.names:
         if path.dollar or not item:
             yield from _unknown(path, names)
+            yield from _header(path)
             yield from _needs_student(path, names, needs_student)
     yield from _random(expression, names)
     yield from _everything(expression, names, item)
@@ -111,6 +119,25 @@ def _unknown(path: Path, names: Names) -> Iterator[Complaint]:
         yield Complaint(
             message="`secrets` alone is all of them; one is needed.",
             fix="Write `secrets.` and a name.",
+            offset=path.offset,
+            width=path.width,
+        )
+
+
+def header_name(written: str) -> str:
+    """A header's name as expressions write it: `X-Sig` is `x_sig`."""
+    return written.lower().replace("-", "_")
+
+
+def _header(path: Path) -> Iterator[Complaint]:
+    depth = {"headers": 1, "reply": 2}.get(path.parts[0], 0)
+    if not depth or path.parts[depth - 1 : depth] != ("headers",) or len(path.parts) <= depth:
+        return
+    name = header_name(path.parts[depth])
+    if name != path.parts[depth]:
+        yield Complaint(
+            message=HEADERS,
+            fix=f"Write `{'.'.join([*path.parts[:depth], name, *path.parts[depth + 1 :]])}`.",
             offset=path.offset,
             width=path.width,
         )

@@ -34,6 +34,7 @@ _FORMS = {
     "^[a-zA-Z][A-Za-z0-9]*$": "A name has letters and digits, and begins with a letter.",
     "^(GET|POST|PUT|PATCH|DELETE) /\\S*$": "A method and a path that begins with `/`, without spaces.",
     "^[A-Za-z0-9_][A-Za-z0-9_./-]*\\.yaml$": "A file name ends in `.yaml`.",
+    "^([01][0-9]|2[0-3]):[0-5][0-9]$": "A time of the day is written such as `02:00`.",
     "^[a-z][A-Za-z0-9]*$": "A step's id has letters and digits, and begins with a lower-case letter.",
 }
 _LIMITS = {

@@ -7,6 +7,7 @@ so that an author sees the whole list at once.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway.yamlfile import Document
 
 ITEM_KEYS = ("keep", "pick")
 """Where bare names are fields of a list's item."""
+_HEADER = re.compile(r"\bheaders\.[A-Za-z0-9_]+-[A-Za-z0-9_-]+")
 NOTHING = compile_expression("null")
 
 
@@ -119,7 +121,7 @@ class Source:
         try:
             compiled = compile_expression(written)
         except ExpressionError as error:
-            self._refused(path, error, offset)
+            self._refused(path, _hyphen(written, error) or error, offset)
             return NOTHING
         self.compiled.setdefault(path, []).append(compiled)
         for complaint in naming.check(compiled, names, item=item, needs_student=self.template_settings):
@@ -182,6 +184,16 @@ class Source:
             if root == "settings" and name in self.secret_settings:
                 return f"‹setting {name}›"
         return "‹password›" if any(name == "password" for name, _ in expression.functions) else None
+
+
+def _hyphen(text: str, error: ExpressionError) -> ExpressionError | None:
+    """What to say of `headers.X-Sig`; None when something else is wrong."""
+    for match in _HEADER.finditer(text):
+        if match.start() <= error.offset < match.end():
+            right = naming.header_name(match[0])
+            at, width = match.start(), len(match[0])
+            return ExpressionError(naming.HEADERS, fix=f"Write `{right}`.", offset=at, width=width)
+    return None
 
 
 def item_names(value: Any, steps: Path) -> list[str]:

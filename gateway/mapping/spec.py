@@ -22,8 +22,14 @@ from gateway.mapping.call_spec import RequestSpec as RequestSpec
 from gateway.mapping.call_spec import Rule as Rule
 from gateway.mapping.call_spec import Step as Step
 from gateway.mapping.expressions import Expression
+from gateway.mapping.progress_spec import Audit as Audit
 from gateway.mapping.progress_spec import Policy as Policy
+from gateway.mapping.progress_spec import Poll as Poll
 from gateway.mapping.progress_spec import ProgressSpec as ProgressSpec
+from gateway.mapping.progress_spec import Timing as Timing
+from gateway.mapping.progress_spec import Verify as Verify
+from gateway.mapping.progress_spec import Webhook as Webhook
+from gateway.mapping.progress_spec import Window as Window
 from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
 from gateway.mapping.templates import Template
 

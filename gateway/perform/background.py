@@ -63,7 +63,7 @@ class Background:
             except StoreError as error:
                 log.error("the store cannot be used: %s", error)
             except Exception as bug:  # noqa: BLE001 - a mistake in one piece of work must not end all of it
-                _log_bug("the background", bug)
+                log_bug("the background", bug)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.every_s):
                     await self._kicked.wait()
@@ -90,7 +90,7 @@ class Background:
         except StoreError as error:
             log.error("%s: the store cannot be used: %s", name, error)
         except Exception as bug:  # noqa: BLE001 - a mistake in one piece of work must not end all of it
-            _log_bug(name, bug)
+            log_bug(name, bug)
 
     # -- runs in doubt ------------------------------------------------------------------------------
 
@@ -283,7 +283,7 @@ def _step_named(work: Work, name: str) -> Step | None:
     return next((step for step in work.form.steps if step.id == name), None)
 
 
-def _log_bug(name: str, bug: Exception) -> None:
+def log_bug(name: str, bug: Exception) -> None:
     """Where it happened, but not its text: that may quote a student's data."""
     where = "".join(traceback.format_tb(bug.__traceback__))
     log.error("%s: %s\n%s", name, type(bug).__name__, where)

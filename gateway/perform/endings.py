@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway.contract import Operation
 from gateway.engine import operations
 from gateway.engine.operations import Outcome
 from gateway.errors import GatewayError
@@ -25,6 +26,7 @@ from gateway.vendor.trace import Trace
 
 log = logging.getLogger("gateway.runs")
 
+MAKES = (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT)
 LATER_S = 30.0
 LATER_MAX_S = 3600.0
 LIST_AFTER_S = 86_400.0
@@ -59,7 +61,7 @@ class Held:
 
         def finish(conn: Connection) -> str:
             journals.apply(conn, changes)
-            kept, made = work.finish(conn, outcome)
+            kept, made = work.finish(conn, outcome, self._push_from(conn, now))
             output = {"id": kept, "warnings": list(outcome.warnings)}
             runs.finish(conn, run.id, self.owner, output, now=now, enrolment_id=made)
             self._end(conn, shown, now)
@@ -78,6 +80,18 @@ class Held:
         if work.after is not None and (follow_up or work.queues):  # a look at the store costs two commits
             work.after()
         return kept
+
+    def _push_from(self, conn: Connection, now: float) -> float | None:
+        """When progress of what this run makes may be pushed: never before RTOPilot has its id.
+
+        Whoever was told an error meanwhile does not have it, until the request is repeated.
+        """
+        if self.work.operation not in MAKES:
+            return None
+        run = runs.get(conn, self.run.id)
+        if run is None or (run.told_error_at or 0.0) > (run.repeated_at or 0.0):
+            return None
+        return now + self.work.tenant.spec.grace_s
 
     # -- failed
 

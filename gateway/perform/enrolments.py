@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway import ids
-from gateway.contract import Operation
-from gateway.engine import operations, shape
+from gateway.contract import Operation, Person
+from gateway.engine import operations
 from gateway.engine.operations import Outcome
 from gateway.errors import NotFound
-from gateway.mapping.spec import OperationSpec, Policy
+from gateway.mapping.spec import OperationSpec
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments, people
 from gateway.store.enrolments import HeldElsewhere, StoredEnrolment
@@ -112,14 +112,16 @@ async def read(
     deadline: Deadline,
     trace: Trace,
     known: Mapping[str, Any] | None = None,
+    *,
+    course_id: str | None = None,
+    staff: bool = True,
+    units: bool = False,
 ) -> Outcome:
     """One enrolment's progress at the vendor. Raises NotFound when it is not there."""
-    frame = tenant.frame(
-        Operation.GET_ENROLMENT, enrolment=scope_of(record, None, create_form(tenant)), known=known or {}
-    )
-    outcome: Outcome = await drive(
-        operations.read_progress(frame), tenant.vendor, NoJournal(), deadline, trace
-    )
+    scope = scope_of(record, course_id, create_form(tenant))
+    frame = tenant.frame(Operation.GET_ENROLMENT, enrolment=scope, known=known or {})
+    work = operations.read_progress(frame, units=units)
+    outcome: Outcome = await drive(work, tenant.vendor, NoJournal(), deadline, trace, staff=staff)
     if outcome.progress is not None and outcome.progress.fault is not None:
         tenant.vendor_faults += 1
         log.warning("tenant %s: vendor fault in progress: %s", tenant.name, outcome.progress.fault)
@@ -130,6 +132,14 @@ def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSp
     """What expressions see as `enrolment`: the record, and the vendor's course id under `courseId`."""
     course = record.get(spec.course_field or "") if course_id is None else ids.decode_course(course_id)
     return {"courseId": course, **record}
+
+
+async def with_contact(tenant: Tenant, person: Person) -> Person:
+    """The student with the address that one of RTOPilot's webhooks carried, if any did."""
+    if not tenant.spec.contacts:
+        return person
+    found = await tenant.database.read(lambda conn: people.recall(conn, tenant.name, "contact", person.id))
+    return person if found is None else replace(person, email=found.get("email"))
 
 
 async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -> dict[str, Any]:
@@ -146,26 +156,3 @@ async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -
         }
 
     return await tenant.database.read(recall)
-
-
-def told_percent(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> int:
-    """The per cent Get Enrolment answers: the reading, else the last one known, else 0.
-
-    It never falls where the mapping's policy says `hold`. An enrolment that was taken over when it was
-    already completed is held at 99 unless the tenant says `adopted_completed: push`, because a 100 can
-    issue a certificate.
-    """
-    percent = kept_percent(tenant, stored, progress)
-    if percent is None:
-        return 0
-    held = stored.adopted and stored.completed and tenant.spec.adopted_completed == "hold"
-    return min(percent, 99) if held else percent
-
-
-def kept_percent(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> int | None:
-    """The per cent known after a reading, None while none is; it falls only where the policy lets it."""
-    read, before = progress.percent if progress is not None else None, stored.last_progress
-    if read is None or before is None:
-        return before if read is None else read
-    policy = tenant.mapping.progress.policy if tenant.mapping.progress is not None else Policy()
-    return max(read, before) if policy.fall == "hold" else read

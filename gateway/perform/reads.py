@@ -13,8 +13,9 @@ from gateway.errors import NotFound, VendorError, VendorFault
 from gateway.mapping.spec import OperationSpec
 from gateway.perform import enrolments as finding
 from gateway.perform.courses import FRESH_S, CourseList
+from gateway.perform.reading import Reading, is_news, kept_percent, note, told_percent
 from gateway.perform.tenant import Tenant
-from gateway.store import enrolments, people
+from gateway.store import people
 from gateway.store.enrolments import StoredEnrolment
 from gateway.vendor.drive import NoJournal, drive
 from gateway.vendor.retry import Deadline
@@ -93,35 +94,69 @@ async def known(
 async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, trace: Trace) -> Enrolment:
     """One enrolment with its progress. Raises NotFound when it is cancelled, or gone at the vendor."""
     found = await finding.find(tenant, enrolment_id, deadline, trace)
-    stored = found.stored
+    stored, progress = found.stored, None
     if stored.state != "active":
         raise NotFound("This enrolment has been cancelled.", code="enrolment_cancelled")
-    reading = found.reading
-    if reading is None and tenant.can_read:
-        reading = await _read_known(tenant, stored, deadline, trace)
-        await _keep(tenant, stored, reading.progress)
-    percent = finding.told_percent(tenant, stored, reading.progress if reading is not None else None)
-    return Enrolment(id=stored.id, course_id=stored.course_id, student_id=stored.student_id, progress=percent)
+    if found.reading is not None:
+        progress = found.reading.progress
+    elif tenant.can_read:
+        progress = await refreshed(tenant, stored, deadline, trace)
+    percent = kept_percent(tenant, stored.last_progress, progress)
+    told = 0 if percent is None else told_percent(tenant, stored, percent)
+    return Enrolment(id=stored.id, course_id=stored.course_id, student_id=stored.student_id, progress=told)
 
 
-async def _read_known(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Outcome:
-    if not tenant.progress_reads_known:
-        return await finding.read(tenant, stored.record, deadline, trace)
+async def refreshed(
+    tenant: Tenant,
+    stored: StoredEnrolment,
+    deadline: Deadline,
+    trace: Trace,
+    *,
+    staff: bool = True,
+    units: bool = False,
+) -> shape.Progress | None:
+    """Read one enrolment at the vendor; news are kept, and queued for RTOPilot.
+
+    Raises NotFound when the vendor no longer has it, and what `drive` raises.
+    """
+    read_at = tenant.database.clock.now()
+    outcome = await read_known(tenant, stored, deadline, trace, staff=staff, units=units)
+    progress = outcome.progress
+    if progress is None or not is_news(tenant, stored, progress):
+        return progress  # the same one again costs no commit
+    reading = Reading(progress=progress, read_at=read_at)
+    await tenant.database.write(lambda conn: note(conn, tenant, stored.id, reading, read_at))
+    return progress
+
+
+async def read_known(
+    tenant: Tenant,
+    stored: StoredEnrolment,
+    deadline: Deadline,
+    trace: Trace,
+    *,
+    staff: bool = True,
+    units: bool = False,
+) -> Outcome:
+    """The reading of a stored enrolment, with what is remembered of its course where the mapping asks."""
+    remembered = await _remembered(tenant, stored, deadline, trace) if tenant.progress_reads_known else None
+    return await finding.read(
+        tenant,
+        stored.record,
+        deadline,
+        trace,
+        remembered,
+        staff=staff,
+        units=units,
+        course_id=stored.course_id,
+    )
+
+
+async def _remembered(
+    tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace
+) -> dict[str, Any]:
     course = None if stored.course_id is None else ids.decode_course(stored.course_id)
     try:
-        remembered = await known(tenant, None, course, deadline, trace)
+        return await known(tenant, None, course, deadline, trace)
     except VendorError:  # the course list may fail where progress does not
-        remembered = {"student": None, "course": None}
-    return await finding.read(tenant, stored.record, deadline, trace, remembered)
-
-
-async def _keep(tenant: Tenant, stored: StoredEnrolment, progress: shape.Progress | None) -> None:
-    """Note a changed reading; the same one again costs no commit."""
-    percent = finding.kept_percent(tenant, stored, progress)
-    if progress is None or percent is None or percent == stored.last_progress:
-        return
-    # of an adopted one it says whether it was completed when it was taken over: see `told_percent`
-    completed = stored.completed or (progress.completed and not stored.adopted)
-    await tenant.database.write(
-        lambda conn: enrolments.keep_progress(conn, tenant.name, stored.id, percent, completed)
-    )
+        return {"student": None, "course": None}

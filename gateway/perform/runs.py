@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import GatewayError, InternalError, OutcomeUnknown, StoreError
 from gateway.perform.attempt import POLL_S, UNSTORED, Attempt
+from gateway.perform.reading import told
 from gateway.perform.tenant import Tenant
 from gateway.perform.work import Work as Work
 from gateway.perform.work import fingerprint as fingerprint
@@ -122,6 +123,8 @@ class Runs:
             )
             if work.guard is not None:
                 work.guard(conn, begun)
+            if begun.kind == "answered" and begun.run.enrolment_id is not None:
+                told(conn, tenant, begun.run.enrolment_id, now)
             if texts and begun.kind in ("new", "in_doubt"):
                 work.hold(conn, texts, self.owner, now, self.lease_s)
             return begun

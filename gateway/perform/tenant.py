@@ -7,9 +7,9 @@ import contextlib
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from gateway.contract import Operation, Person
 from gateway.engine.calls import Call, Reply
@@ -17,7 +17,7 @@ from gateway.engine.frame import Frame
 from gateway.errors import Problem, ProblemsFound, StoreError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import MappingSpec, OperationSpec, ProgressSpec, Step
+from gateway.mapping.spec import MappingSpec, OperationSpec, Policy, ProgressSpec, Step
 from gateway.mapping.templates import as_text
 from gateway.outbound import Pool
 from gateway.perform.courses import Catalogue
@@ -52,6 +52,10 @@ class TenantSpec:
 
     `base` is the vendor's address, `hosts` all that may be called, `public_only_hosts` those among them
     that came from a tenant's settings. `wire_names` maps the mapping's names to this account's.
+
+    Of progress: `grace_s` after an id is told before it is pushed, `pushes` whether it is at all, `fall`
+    instead of the mapping's policy, `units` whether all units of one code must be completed or any of them,
+    `zone` for dates. `contacts`: RTOPilot's webhooks may have told addresses of students.
     """
 
     name: str
@@ -66,6 +70,12 @@ class TenantSpec:
     adopt_unknown_ids: bool = True
     adopted_completed: str = "hold"
     repeat_window_s: float = 900.0
+    grace_s: float = 45.0
+    pushes: bool = True
+    fall: Literal["hold", "push"] | None = None
+    units: Literal["all", "any", "off"] = "all"
+    zone: str = "UTC"
+    contacts: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +105,12 @@ class Tenant:
     @property
     def mapping(self) -> MappingSpec:
         return self.spec.mapping
+
+    @property
+    def policy(self) -> Policy:
+        """The mapping's policy with what the tenant chose otherwise."""
+        policy = self.mapping.progress.policy if self.mapping.progress is not None else Policy()
+        return policy if self.spec.fall is None else replace(policy, fall=self.spec.fall)
 
     @property
     def vendor_account(self) -> str:
@@ -156,6 +172,8 @@ def personal_labels(spec: TenantSpec, person: Person | None, values: Mapping[str
     if person is None:
         return {}
     labels = {person.first_name: "‹first name›", person.last_name: "‹last name›"}
+    if person.email is not None:
+        labels[person.email] = "‹e-mail›"
     for name in spec.settings.templates:
         if values.get(name) is not None and values[name] != person.id:
             labels[as_text(values[name])] = f"‹{name}›"

@@ -19,12 +19,15 @@ from gateway.mapping.templates import as_text
 from gateway.perform.tenant import Tenant
 from gateway.store import leases, runs
 
+Finish = Callable[[Connection, Outcome, float | None], tuple[str, str | None]]
+
 
 @dataclass(slots=True, kw_only=True)
 class Work:
     """One write, prepared: what to run, and what to store when it is done.
 
-    `finish` is called inside the run's last commit with the outcome, and gives the id RTOPilot is to
+    `finish` is called inside the run's last commit with the outcome, and from when on progress of a new
+    enrolment may be pushed (None: RTOPilot does not hear of its id now). It gives the id RTOPilot is to
     keep, and the id of an enrolment made (None when none was). `guard` is called inside the commit in
     which a request of RTOPilot begins, and raises GatewayError when something else stands in its way.
     `queues`: what `finish` stores includes work for the background; `after` then tells it to look.
@@ -36,7 +39,7 @@ class Work:
     frame: Frame
     input: dict[str, Any]
     fingerprint: str
-    finish: Callable[[Connection, Outcome], tuple[str, str | None]]
+    finish: Finish
     repeat_window_s: float
     student: str | None = None
     course: str | None = None
@@ -83,4 +86,6 @@ def hash_of(value: Any) -> str:
 def person_of(data: Mapping[str, Any] | None) -> Person | None:
     if data is None:
         return None
-    return Person(id=data["id"], first_name=data["firstName"], last_name=data["lastName"])
+    return Person(
+        id=data["id"], first_name=data["firstName"], last_name=data["lastName"], email=data.get("email")
+    )

@@ -5,7 +5,7 @@ Each `prepare` gives the `Work` of a run, or the answer where no vendor call is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -30,7 +30,7 @@ from gateway.perform import sentences
 from gateway.perform.attempt import BUSY
 from gateway.perform.reads import known
 from gateway.perform.tenant import Tenant
-from gateway.perform.work import Work, fingerprint, hash_of, person_of
+from gateway.perform.work import Finish, Work, fingerprint, hash_of, person_of
 from gateway.store import enrolments, manual, runs, tasks
 from gateway.store.enrolments import StoredEnrolment
 from gateway.vendor.retry import Deadline
@@ -54,6 +54,7 @@ async def create(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
     if person is None:
         raise RequestError("The request does not say which student it is about.")
     vendor_course = ids.decode_course(course_id)
+    person = await finding.with_contact(tenant, person)
     remembered = await _known_for(
         tenant, Operation.CREATE_ENROLMENT, person.id, vendor_course, deadline, trace
     )
@@ -64,8 +65,8 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
     frame = tenant.frame(Operation.CREATE_ENROLMENT, person=person, courseId=vendor_course, known=remembered)
     form = _usable_form(frame, Operation.CREATE_ENROLMENT)
 
-    def finish(conn: Connection, outcome: Outcome) -> tuple[str, str | None]:
-        made = _add_enrolment(conn, tenant, form, outcome, vendor_course, person.id)
+    def finish(conn: Connection, outcome: Outcome, push_from: float | None) -> tuple[str, str | None]:
+        made = _add_enrolment(conn, tenant, form, outcome, vendor_course, person.id, push_from)
         return made.id, made.id
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
@@ -94,6 +95,7 @@ def _add_enrolment(
     outcome: Outcome,
     vendor_course: str | None,
     student_id: str,
+    push_from: float | None,
 ) -> StoredEnrolment:
     if outcome.record is None:
         raise InternalError(code="mapping_failed", detail=f"{form.place} gave no record")
@@ -115,6 +117,7 @@ def _add_enrolment(
         now=tenant.database.clock.now(),
         course_id=None if vendor_course is None else ids.encode_course(vendor_course),
         student_id=student_id,
+        push_from=push_from,
     )
 
 
@@ -172,6 +175,7 @@ async def transfer(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tr
     if stored.state == "moved":
         return await _moved(tenant, stored, person)
     scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
+    person = await finding.with_contact(tenant, person)
     remembered = await _known_for(
         tenant, Operation.TRANSFER_ENROLMENT, person.id, scope["courseId"], deadline, trace
     )
@@ -210,8 +214,8 @@ def transferring(
     if both and vendor_course is None:
         raise Refused("It is no longer known which course this enrolment is for.", code="course_lost")
 
-    def finish(conn: Connection, outcome: Outcome) -> tuple[str, str | None]:
-        made = _add_enrolment(conn, tenant, making, outcome, vendor_course, person.id)
+    def finish(conn: Connection, outcome: Outcome, push_from: float | None) -> tuple[str, str | None]:
+        made = _add_enrolment(conn, tenant, making, outcome, vendor_course, person.id, push_from)
         now = tenant.database.clock.now()
         enrolments.move(conn, tenant.name, stored.id, made.id, now)
         if both:
@@ -307,7 +311,7 @@ async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, tr
     frame = tenant.frame(Operation.CANCEL_ENROLMENT, enrolment=scope, known=remembered)
     form = _usable_form(frame, Operation.CANCEL_ENROLMENT)
 
-    def finish(conn: Connection, outcome: Outcome) -> tuple[str, str | None]:
+    def finish(conn: Connection, outcome: Outcome, push_from: float | None) -> tuple[str, str | None]:
         now = tenant.database.clock.now()
         enrolments.cancel(conn, tenant.name, stored.id, now)
         if outcome.manual is not None:
@@ -351,7 +355,7 @@ async def marking(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tra
         tenant, Operation.UPDATE_MARKING, None, scope["courseId"], deadline, trace
     )
 
-    def finish(conn: Connection, outcome: Outcome) -> tuple[str, str | None]:
+    def finish(conn: Connection, outcome: Outcome, push_from: float | None) -> tuple[str, str | None]:
         if outcome.manual is not None:
             manual.add(
                 conn,
@@ -374,7 +378,7 @@ def _work(
     frame: Frame,
     stored: StoredEnrolment,
     given: dict[str, Any],
-    finish: Callable[[Connection, Outcome], tuple[str, str | None]],
+    finish: Finish,
     *more: str,
 ) -> Prepared:
     if form.kind == "acknowledge":

@@ -2,7 +2,8 @@
 
 | request | does |
 |---|---|
-| GET /_control/journal | requests in arrival order, effects, counts of effects by kind |
+| GET /_control/journal | requests in arrival order, effects, counts of effects by kind, calls by endpoint |
+| GET /_control/calls | how often each endpoint was called: `{"courses": 3}` |
 | GET /_control/state | the vendor's whole state, as the stand-in chooses to show it |
 | GET /_control/faults | faults still armed |
 | POST /_control/faults | arms a JSON list of faults (fields of `faults.Fault`), behind those armed already |
@@ -116,6 +117,7 @@ class StandIn:
     def _routes(self) -> list[Route]:
         table: list[tuple[str, str, Callable[[Request], Any]]] = [
             ("GET", "journal", self._get_journal),
+            ("GET", "calls", self._get_calls),
             ("GET", "state", self._get_state),
             ("GET", "faults", self._get_faults),
             ("POST", "faults", self._post_faults),
@@ -130,6 +132,9 @@ class StandIn:
 
     async def _get_journal(self, _: Request) -> Response:
         return JSONResponse(self.journal.as_json())
+
+    async def _get_calls(self, _: Request) -> Response:
+        return JSONResponse(dict(self.journal.calls))
 
     async def _get_state(self, _: Request) -> Response:
         return JSONResponse(self.vendor.state())

@@ -1,6 +1,7 @@
 """`lms-gateway demo`: a day at an RTO, over real HTTP between real processes of this machine.
 
     RTOPilot stand-in (this process)  ->  gateway (`serve`, a process)  ->  vendor stand-ins (a process each)
+    RTOPilot's API (this process)     <-  gateway: progress
 
 Everything listens on free loopback ports and lives in a temporary folder, so several demos run side by side.
 """
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,8 +24,18 @@ from gateway.sandbox.demo_day import Day, Happened
 from gateway.sandbox.demo_processes import Child, ChildDied, Children
 from gateway.sandbox.demo_show import Show
 from gateway.sandbox.demo_vendors import VENDORS, Play
+from gateway.sandbox.rtopilot_office import Organisation
+from gateway.sandbox.rtopilot_progress import ProgressServer, progress_stand_in
+from gateway.sandbox.serve import running
 
-EXPECTED_STEPS = 10
+PROGRESS = False
+"""Whether the gateway tells RTOPilot of progress, and the day waits for that."""
+POLL_EVERY = "2s"
+
+
+def expected_steps(each: Play, *, progress: bool = PROGRESS) -> int:
+    """How long this vendor's day is."""
+    return 11 + (0 if not progress else 1 if each.completing is None else 2)
 
 
 def play(names: Sequence[str], *, once: bool) -> int:
@@ -32,8 +44,8 @@ def play(names: Sequence[str], *, once: bool) -> int:
     plays = [VENDORS[name] for name in names]
     with tempfile.TemporaryDirectory(prefix="lms-gateway-demo-") as name, _interruptible():
         try:
-            with Children(Path(name)) as children:
-                return _play(plays, children, Path(name), show, once=once)
+            with _Rtopilot.running() as rtopilot, Children(Path(name)) as children:
+                return _play(plays, children, Path(name), show, rtopilot, once=once)
         except ChildDied as died:
             show.lines(str(died), "red")
             return 1
@@ -43,7 +55,40 @@ def play(names: Sequence[str], *, once: bool) -> int:
             return 0 if not once else 1
 
 
-def _play(plays: Sequence[Play], children: Children, folder: Path, show: Show, *, once: bool) -> int:
+@dataclass(slots=True)
+class _Rtopilot:
+    """RTOPilot's API in a thread of this process, and a college in it for each vendor."""
+
+    url: str
+    server: ProgressServer
+    colleges: dict[str, Organisation] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[_Rtopilot]:
+        server = ProgressServer()
+        with running(progress_stand_in(server)) as url:
+            yield cls(url, server)
+
+    def tenant(self, each: Play) -> dict[str, Any]:
+        """A new college for this vendor, and what its tenant needs to push progress there."""
+        college = self.colleges[each.name] = Organisation(name=f"{each.title} College")
+        key = self.server.admit(college)
+        return {
+            "rtopilot": {"base_url": f"{self.url}/api", "api_key": key},
+            "progress": {"every": POLL_EVERY},
+        }
+
+
+def _play(
+    plays: Sequence[Play],
+    children: Children,
+    folder: Path,
+    show: Show,
+    rtopilot: _Rtopilot,
+    *,
+    once: bool,
+) -> int:
     show.line("Starting the stand-ins and the gateway …", "dim")
     started = [
         children.start(f"{each.title} stand-in", each.module, "--port", "0", *each.arguments)
@@ -52,17 +97,19 @@ def _play(plays: Sequence[Play], children: Children, folder: Path, show: Show, *
     standins = {each.name: child.url() for each, child in zip(plays, started, strict=True)}
     token = secrets.token_urlsafe(32)
     config = folder / "config.yaml"
-    config.write_text(_config(plays, standins, token), encoding="utf-8")
+    config.write_text(_config(plays, standins, token, rtopilot), encoding="utf-8")
     gateway = children.start("the gateway", "gateway.cli", "serve", "--config", str(config))
     url = gateway.url()
     show.line(f"RTOPilot's stand-in calls the gateway at {url}")
     day: list[Happened] = []
     for each in plays:
         show.vendor(each.title, standins[each.name])
-        day += asyncio.run(_day(Day(each, url, standins[each.name], token), show))
+        college = rtopilot.colleges.get(each.name)
+        day += asyncio.run(_day(Day(each, url, standins[each.name], token, college), show))
     show.summary(day)
     children.check()
-    good = len(day) == EXPECTED_STEPS * len(plays) and all(each.wrong is None for each in day)
+    length = sum(expected_steps(each, progress=PROGRESS) for each in plays)
+    good = len(day) == length and all(each.wrong is None for each in day)
     if not good:
         show.lines("\n    ".join(["The gateway's last log lines:", *gateway.said()]), "dim")
     if not once:
@@ -95,14 +142,20 @@ def _stay_up(
         time.sleep(0.5)
 
 
-def _config(plays: Sequence[Play], standins: Mapping[str, str], token: str) -> str:
+def _config(plays: Sequence[Play], standins: Mapping[str, str], token: str, rtopilot: _Rtopilot) -> str:
     """A config.yaml; JSON is YAML too."""
     return json.dumps(
         {
             "listen": {"host": "127.0.0.1", "port": 0},
             "admin": {"host": "127.0.0.1", "port": 0},
             "store": "sqlite:///demo.db",
-            "tenants": {each.name: _tenant(each, standins[each.name], token) for each in plays},
+            "tenants": {
+                each.name: {
+                    **_tenant(each, standins[each.name], token),
+                    **(rtopilot.tenant(each) if PROGRESS else {}),
+                }
+                for each in plays
+            },
         },
         indent=2,
     )

@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 
 from gateway import ids
-from gateway.sandbox.demo_vendors import Play, call_shown
+from gateway.sandbox.demo_vendors import Action, Play, call_shown
 from gateway.sandbox.rtopilot_caller import Caller, ServerError
 from gateway.sandbox.rtopilot_office import Enrolment, Office, Organisation
 from gateway.sandbox.rtopilot_slots import Auth, Slots
 
 PERCENT = 60
 AFTERWARDS_LOOKS, AFTERWARDS_EACH_S = 200, 0.05
-"""How long follow-up work at the vendor may take after RTOPilot has its answer."""
+"""How long follow-up work at the vendor, or progress on its way to RTOPilot, may take."""
 _LONG_ID = re.compile(r"[a-z0-9_-]{30,}")
 MARKS = [{"quiz": "Final assessment", "score": 90}]
 
@@ -56,12 +56,16 @@ class NotAsExpected(Exception):
 
 @dataclass(slots=True)
 class Day:
-    """One vendor's day. `gateway` is the public URL, `standin` the vendor's origin."""
+    """One vendor's day. `gateway` is the public URL, `standin` the vendor's origin.
+
+    `college` is the organisation whose enrolments progress is pushed to; without one nobody waits for it.
+    """
 
     play: Play
     gateway: str
     standin: str
     token: str = field(repr=False)
+    college: Organisation | None = None
     _seen: int = 0
 
     async def steps(self) -> AsyncIterator[Happened]:
@@ -71,10 +75,12 @@ class Day:
             Caller(slots) as caller,
             httpx.AsyncClient(base_url=self.standin, trust_env=False) as vendor,
         ):
-            office = Office(Organisation(name=f"{self.play.title} College"), caller)
+            college = self.college if self.college is not None else Organisation(name="College")
+            office = Office(college, caller)
             person = f"stu-{time.time_ns() % 10**9}"  # new each day, as a stand-in may be used again
-            office.organisation.add_student(person, "Joana", "Silva")
-            office.organisation.add_student(f"{person}b", "Ravi", "O'Neil")
+            college.add_student(person, "Joana", "Silva")
+            college.add_student(f"{person}b", "Ravi", "O'Neil")
+            college.add_student(f"{person}c", "Mei", "Chen")
             async for happened in self._played(office, vendor, person):
                 yield happened
 
@@ -89,22 +95,29 @@ class Day:
         if day.enrolment is None:
             return
         yield await day.take("Enrol Joana again (repeat)", lambda: day.enrol_again(person))
-        yield await day.take("Read the enrolment", lambda: day.read(0))
-        yield await day.take(f"Joana learns: {PERCENT} %", day.learn)
-        yield await day.take("Read the enrolment", lambda: day.read(PERCENT))
-        yield await day.take("Transfer it to Ravi", lambda: day.transfer(f"{person}b"))
-        yield await day.take("Send Ravi's marks", day.mark)
+        yield await day.take("Read the enrolment", lambda: day.read(0), reads=True)
+        yield await day.take(f"Joana learns: {PERCENT} %", lambda: day.learn(PERCENT, PERCENT), reads=True)
+        yield await day.take("Read the enrolment", lambda: day.read(PERCENT), reads=True)
+        if self.college is not None:
+            yield await day.take("Joana reaches 100 %, not completed", lambda: day.learn(100, 99), reads=True)
+            if self.play.completing is not None:
+                yield await day.take("The LMS completes her course", day.complete, reads=True)
+        yield await day.take("Enrol Ravi", lambda: day.enrol(f"{person}b"))
+        yield await day.take("Transfer it to Mei", lambda: day.transfer(f"{person}c"))
+        yield await day.take("Send Mei's marks", day.mark)
         yield await day.take("Cancel it", day.cancel)
-        yield await day.take("Read it once more", day.read_cancelled)
+        yield await day.take("Read it once more", day.read_cancelled, reads=True)
 
-    async def calls_since(self, vendor: httpx.AsyncClient) -> tuple[VendorCall, ...]:
-        """The calls the vendor got since this was last asked."""
+    async def calls_since(self, vendor: httpx.AsyncClient, *, reads: bool) -> tuple[VendorCall, ...]:
+        """The calls the vendor got since this was last asked, each once; polls only with `reads`."""
         requests = (await _journal(vendor))["requests"]
         new = [each for each in requests if each["number"] > self._seen]
         self._seen = max([self._seen, *(each["number"] for each in new)])
-        return tuple(
+        calls = [
             VendorCall(method=each["method"], what=call_shown(each), status=each["status"]) for each in new
-        )
+        ]
+        shown = [each for each in calls if reads or not any(part in each.what for part in self.play.polled)]
+        return tuple(dict.fromkeys(shown))
 
 
 class _Steps:
@@ -115,7 +128,8 @@ class _Steps:
         self.course: str | None = None
         self.enrolment: Enrolment | None = None
 
-    async def take(self, title: str, step: Callable[[], Awaitable[str]]) -> Happened:
+    async def take(self, title: str, step: Callable[[], Awaitable[str]], *, reads: bool = False) -> Happened:
+        """One step; `reads`: what asks the vendor for progress belongs to it."""
         before, started, wrong = len(self._office.caller.journal), time.perf_counter(), None
         try:
             answer = await step()
@@ -131,7 +145,7 @@ class _Steps:
             asked=_asked(exchanges[0].sent.method, exchanges[0].sent.url)
             if exchanges
             else "(in the LMS itself)",
-            calls=await self._day.calls_since(self._vendor),
+            calls=await self._day.calls_since(self._vendor, reads=reads),
             answer=answer,
             ms=elapsed,
             wrong=wrong,
@@ -163,11 +177,34 @@ class _Steps:
         )
         return f"progress {shown['progress']}"
 
-    async def learn(self) -> str:
-        name, arguments = self._day.play.progressing(ids.decode(self._id).parts, PERCENT)
+    async def learn(self, percent: int, heard: int) -> str:
+        """The learner moves on in the LMS, and RTOPilot hears of it."""
+        await self._act(self._day.play.progressing(ids.decode(self._id).parts, percent))
+        if self._day.college is None:
+            return "(RTOPilot does not know yet)"
+        await self._hears(heard)
+        _expect(self._held.certificate_at is None, "RTOPilot issued a certificate too early")
+        return f"RTOPilot hears {heard} %, no certificate"
+
+    async def complete(self) -> str:
+        completing = self._day.play.completing
+        assert completing is not None
+        await self._act(completing(ids.decode(self._id).parts))
+        await self._hears(100)
+        _expect(self._held.certificate_at is not None, "RTOPilot issued no certificate")
+        return "RTOPilot hears 100 % and issues the certificate"
+
+    async def _act(self, action: Action) -> None:
+        name, arguments = action
         answer = await self._vendor.post(f"/_control/act/{name}", json=arguments)
         _expect(answer.is_success, f"the stand-in refused: {answer.text[:200]}")
-        return "(RTOPilot does not know yet)"
+
+    async def _hears(self, percent: int) -> None:
+        for _ in range(AFTERWARDS_LOOKS):
+            if self._held.progress == percent:
+                return
+            await asyncio.sleep(AFTERWARDS_EACH_S)
+        raise NotAsExpected(f"RTOPilot heard {self._held.progress:g} % and not {percent} %")
 
     async def transfer(self, person: str) -> str:
         before, ended = self._id, await self._ended()

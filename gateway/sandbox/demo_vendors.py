@@ -22,7 +22,8 @@ class Play:
 
     `module` is its stand-in, started with `arguments`; `api` is the path of its API; `term` finds `course`
     in the picker. `progressing` turns the parts of an enrolment id and a percentage into an action of the
-    stand-in; `ended` is the effect that ending an enrolment has there.
+    stand-in, `completing` the parts into that of completion, None when the API never tells of it. `polled`
+    are parts of the calls that ask for progress; `ended` is the effect that ending an enrolment has there.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Play:
     course: str
     ended: str
     progressing: Callable[[Sequence[str], int], Action]
+    polled: tuple[str, ...]
+    completing: Callable[[Sequence[str]], Action] | None = None
     arguments: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -48,6 +51,11 @@ def call_shown(request: Mapping[str, Any]) -> str:
 def _talentlms_progress(parts: Sequence[str], percent: int) -> Action:
     user_id, course_id = parts
     return "set_progress", {"user_id": user_id, "course_id": course_id, "percentage": str(percent)}
+
+
+def _talentlms_completion(parts: Sequence[str]) -> Action:
+    user_id, course_id = parts
+    return "complete_course", {"user_id": user_id, "course_id": course_id}
 
 
 def _learning_assistant_progress(parts: Sequence[str], percent: int) -> Action:
@@ -66,6 +74,8 @@ _PLAYS = (
         course="Certificate III in Testing",
         ended="user_unenrolled",
         progressing=_talentlms_progress,
+        polled=("/courses/id:", "/getuserstatusincourse/", "/siteinfo"),
+        completing=_talentlms_completion,
         settings={"domain": "demo.talentlms.example"},
         secrets={"apiKey": API_KEY},
     ),
@@ -79,6 +89,7 @@ _PLAYS = (
         course="Certificate in Customer Service",
         ended="withdrawn",
         progressing=_learning_assistant_progress,
+        polled=("GetProgress",),
         arguments=("--switches", json.dumps({"status_accessor": "Status"})),
         settings={
             "company": la.COMPANY_UUID,

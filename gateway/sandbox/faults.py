@@ -229,25 +229,31 @@ class FaultyApp:
 
     async def _spoil(self, fault: Fault, entry: Entry, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "slow_request":
-            await self._wait(fault.seconds)
+            await self._wait(fault.seconds, entry, receive)
         answer = None
         if fault.applied or fault.kind in ALWAYS_APPLIED:
             answer = await _run(self._app, {**scope, SCOPE_KEY: fault}, entry.body)
         if fault.kind != "slow_request":
-            await self._wait(fault.seconds)
+            await self._wait(fault.seconds, entry, receive)
         if fault.kind in ("lost_answer", "lost_request"):
+            entry.end()
             await _cut(receive, send, reset=fault.reset)
         elif fault.kind == "truncated" and answer is not None:
+            entry.end()
             await _break_off(answer, receive, send)
         elif fault.kind in ALWAYS_APPLIED and answer is not None:
             await _deliver(answer, entry, send)
         else:
             await _deliver(self._made_up(fault), entry, send)
 
-    async def _wait(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._released.wait()
+    async def _wait(self, seconds: float, entry: Entry, receive: Receive) -> None:
+        watching = asyncio.create_task(_notice_leaving(entry, receive))
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._released.wait()
+        finally:
+            watching.cancel()
 
     def _made_up(self, fault: Fault) -> Answer:
         status = fault.status or DEFAULT_STATUS.get(fault.kind, 200)
@@ -282,6 +288,13 @@ class FaultyApp:
         return str(seconds)
 
 
+async def _notice_leaving(entry: Entry, receive: Receive) -> None:
+    """A client that gives up during a wait has ended its request, whatever is still done with it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    entry.end()
+
+
 async def _read_body(receive: Receive) -> bytes | None:
     """The whole request body; None if the client left before its end. Raises ValueError if it is too long."""
     parts: list[bytes] = []
@@ -314,6 +327,7 @@ async def _run(app: ASGIApp, scope: MutableMapping[str, Any], body: bytes) -> An
 
 async def _deliver(answer: Answer, entry: Entry, send: Send) -> None:
     entry.status = answer.status
+    entry.end()
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     await send({"type": "http.response.body", "body": answer.body})
 

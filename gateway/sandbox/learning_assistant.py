@@ -7,6 +7,8 @@ fault switches: `control.py` and `faults.py`; behaviour switches: `LearningAssis
 | action | arguments |
 |---|---|
 | set_progress | candidate_uuid, course_uuid, percent (0..100), units ({unit UUID: percent}), completed |
+| show_percent | candidate_uuid, course_uuid, text (GetProgress shows it until set_progress; null for nil) |
+| reset_progress | candidate_uuid, course_uuid |
 | set_status | candidate_uuid, course_uuid, status (Active, Suspended, Withdrawn, Completed) |
 | withdraw | candidate_uuid, course_uuid |
 | mark_test | candidate_uuid, course_uuid, test (default true) |
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,13 +50,14 @@ from gateway.sandbox.serve import add_port_options, serve
 
 PATH = "/webservices/soap/"
 _XML = "text/xml;charset=utf-8"
+_METHOD = re.compile(rb"<(?:[\w.-]+:)?Body\b[^>]*>\s*<(?:[\w.-]+:)?([A-Za-z]+)")
 
 
 def create_learning_assistant(
     switches: LearningAssistantSwitches | None = None, *, clock: Clock | None = None
 ) -> StandIn:
     """The ASGI app: services under `/webservices/soap/`, control surface under `/_control/`."""
-    journal, clock = Journal(), clock or Clock()
+    journal, clock = Journal(label=method_label), clock or Clock()
     vendor = LearningAssistant(switches or LearningAssistantSwitches(), journal=journal, clock=clock)
     return StandIn(vendor, journal=journal, clock=clock)
 
@@ -67,6 +71,8 @@ class LearningAssistant:
         self._clock = clock
         self.actions: Mapping[str, Callable[..., Any]] = {
             "set_progress": self.set_progress,
+            "show_percent": self.show_percent,
+            "reset_progress": self.reset_progress,
             "set_status": self.set_status,
             "withdraw": self.withdraw,
             "mark_test": self.mark_test,
@@ -175,9 +181,17 @@ class LearningAssistant:
             raise ValueError(f"no such unit on this course: {', '.join(sorted(unknown))}")
         checked = _percent(enrolment.percent if percent is None else percent)
         enrolment.unit_percents.update({uuid: _percent(value) for uuid, value in new_units.items()})
-        enrolment.percent = checked
+        enrolment.percent, enrolment.odd_percent = checked, ()
         if completed:
             enrolment.status = "Completed"
+
+    def show_percent(self, candidate_uuid: str, course_uuid: str, text: str | None) -> None:
+        self._enrolment(candidate_uuid, course_uuid).odd_percent = (text,)
+
+    def reset_progress(self, candidate_uuid: str, course_uuid: str) -> None:
+        enrolment = self._enrolment(candidate_uuid, course_uuid)
+        enrolment.percent, enrolment.odd_percent, enrolment.status = 0.0, (), "Active"
+        enrolment.unit_percents.clear()
 
     def set_status(self, candidate_uuid: str, course_uuid: str, status: str) -> None:
         if status not in STATUSES:
@@ -201,6 +215,12 @@ class LearningAssistant:
         if enrolment is None:
             raise ValueError("no enrolment of this candidate on this course")
         return enrolment
+
+
+def method_label(method: str, path: str, body: bytes) -> str:
+    """The SOAP method called, such as `GetProgress`; anything else by method and path."""
+    called = _METHOD.search(body) if method == "POST" else None
+    return called[1].decode() if called else f"{method} {path}"
 
 
 def _percent(value: object) -> float:

@@ -124,7 +124,7 @@ def _get_progress(
         value={
             "CandidateUUID": enrolment.candidate.uuid,
             "CourseUUID": enrolment.course.uuid,
-            "PercentComplete": _percent(enrolment.percent, switches),
+            "PercentComplete": _course_percent(enrolment, switches),
             "Units": [
                 {
                     "PercentComplete": _percent(enrolment.unit_percents.get(unit.uuid, 0.0), switches),
@@ -135,6 +135,10 @@ def _get_progress(
             ],
         }
     )
+
+
+def _course_percent(enrolment: Enrolment, switches: LearningAssistantSwitches) -> float | str | None:
+    return enrolment.odd_percent[0] if enrolment.odd_percent else _percent(enrolment.percent, switches)
 
 
 def _percent(percent: float, switches: LearningAssistantSwitches) -> float:

@@ -61,7 +61,10 @@ class Candidate:
 
 @dataclass(slots=True, kw_only=True)
 class Enrolment:
-    """`percent` and `unit_percents` (by unit UUID) are 0..100 whatever scale replies use."""
+    """`percent` and `unit_percents` (by unit UUID) are 0..100 whatever scale replies use.
+
+    `odd_percent` holds what GetProgress shows instead of `percent`: one text, or one None for nil.
+    """
 
     candidate: Candidate
     course: Course
@@ -73,6 +76,7 @@ class Enrolment:
     anticipated_end_date: str = "2026-12-18"
     percent: float = 0.0
     unit_percents: dict[str, float] = field(default_factory=dict)
+    odd_percent: tuple[str | None, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

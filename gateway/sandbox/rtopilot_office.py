@@ -45,7 +45,10 @@ class HeldId:
 
 @dataclass(slots=True, kw_only=True)
 class Enrolment:
-    """One enrolment of RTOPilot. `markings` are the raw answers to Marking; `history` every id ever held."""
+    """One enrolment of RTOPilot. `markings` are the raw answers to Marking; `history` every id ever held.
+
+    `certificate_at` is when a progress of 100 first arrived: RTOPilot issued a certificate.
+    """
 
     rto_id: str
     student_id: str | int
@@ -53,6 +56,7 @@ class Enrolment:
     lms_enrolment_id: str | None = None
     status: Literal["enrolled", "cancelled"] = "enrolled"
     progress: float = 0
+    certificate_at: datetime | None = None
     markings: list[bytes] = field(default_factory=list)
     history: list[HeldId] = field(default_factory=list)
 
@@ -91,7 +95,9 @@ class Organisation:
 
     def holding(self, lms_enrolment_id: str) -> list[Enrolment]:
         """Every enrolment that stores this LMS enrolment id, cancelled ones too."""
-        return [each for each in self.enrolments.values() if each.lms_enrolment_id == lms_enrolment_id]
+        # a copy: the office may add one in another thread meanwhile
+        known = list(self.enrolments.values())
+        return [each for each in known if each.lms_enrolment_id == lms_enrolment_id]
 
     def new_enrolment(self, student_id: str | int, course_id: str) -> Enrolment:
         """An enrolment not yet kept."""

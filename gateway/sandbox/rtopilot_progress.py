@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.sandbox.control import Clock, StandIn
-from gateway.sandbox.journal import Entry, Journal
+from gateway.sandbox.journal import MAX_ENTRIES, Entry, Journal
 from gateway.sandbox.rtopilot_office import Organisation
 from gateway.sandbox.rtopilot_validators import parse_json
 from gateway.sandbox.serve import add_port_options, serve
@@ -70,16 +70,29 @@ class ProgressServer:
     """The endpoint with its organisations and keys: the vendor's half of a stand-in (`control.Vendor`).
 
     `violations` must stay empty: it has a line for each push whose id more than one enrolment held, since
-    the gateway promises ids that are unique.
+    the gateway promises ids that are unique. `keep` is the length of the journal: promises can only be
+    checked over what is still in it.
     """
 
-    def __init__(self, *, switches: ProgressSwitches | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        switches: ProgressSwitches | None = None,
+        clock: Clock | None = None,
+        keep: int = MAX_ENTRIES,
+    ) -> None:
         self.first_switches = switches if switches is not None else ProgressSwitches()
         self.switches = self.first_switches
         self.clock = clock if clock is not None else Clock()
-        self.journal = Journal()
+        self.journal = Journal(keep)
         self.violations: list[str] = []
-        self.actions: Mapping[str, Callable[..., Any]] = {"hold": self.hold, "rotate": self._rotate_named}
+        self.actions: Mapping[str, Callable[..., Any]] = {
+            "admit": self.admit_named,
+            "hold": self.hold,
+            "hold_all": self.hold_all,
+            "release": self.release,
+            "rotate": self._rotate_named,
+        }
         self._puts = 0
         self._organisations: dict[str, Organisation] = {}
         self._keys: dict[str, str] = {}
@@ -108,6 +121,22 @@ class ProgressServer:
         enrolment.hold(id, self.clock.now())
         return enrolment.rto_id
 
+    def admit_named(self, organisation: str, key: str | None = None) -> str:
+        """A new organisation, or a new key for one that is known; the key."""
+        return self.admit(self._organisations.get(organisation, Organisation(name=organisation)), key)
+
+    def hold_all(self, organisation: str, ids: Sequence[str]) -> int:
+        """Let an organisation have an enrolment with each of these LMS ids."""
+        return len([self.hold(organisation, id) for id in ids])
+
+    def release(self, organisation: str, id: str) -> int:
+        """RTOPilot has cancelled the enrolment with this id: nothing may be pushed to it any more."""
+        held = self._named(organisation).holding(id)
+        for each in held:
+            each.status = "cancelled"
+            each.release(self.clock.now())
+        return len(held)
+
     def _named(self, organisation: str) -> Organisation:
         if organisation not in self._organisations:
             raise ValueError(f"no organisation {organisation!r}")
@@ -120,29 +149,46 @@ class ProgressServer:
 
     def arrivals(self, organisation: Organisation) -> list[Entry]:
         """The PUTs that came with a key of this organisation, dead ones too, in order of arrival."""
+        return self.arrivals_by_organisation().get(organisation.name, [])
+
+    def arrivals_by_organisation(self) -> dict[str, list[Entry]]:
+        """The same for every organisation that anything came for, by its name, in one pass."""
         known = {**self._dead_keys, **{key: name for name, key in self._keys.items()}}
-        return [
-            entry
-            for entry in self.journal.entries
-            if entry.method == "PUT" and known.get(bearer(dict(entry.headers))) == organisation.name
-        ]
+        found: dict[str, list[Entry]] = {}
+        for entry in list(self.journal.entries):
+            name = known.get(bearer(dict(entry.headers))) if entry.method == "PUT" else None
+            if name is not None:
+                found.setdefault(name, []).append(entry)
+        return found
+
+    @property
+    def organisations(self) -> Mapping[str, Organisation]:
+        return self._organisations
 
     def state(self) -> Any:
-        """Progress by LMS enrolment id, for each organisation, and the violations."""
+        """Progress and certificates by LMS enrolment id, for each organisation, and the violations."""
         progress = {
             name: {each.lms_enrolment_id: each.progress for each in owner.enrolments.values()}
             for name, owner in self._organisations.items()
         }
-        return {"progress": progress, "violations": self.violations}
+        certificates = {
+            name: {
+                each.lms_enrolment_id: each.certificate_at.isoformat()
+                for each in owner.enrolments.values()
+                if each.certificate_at is not None
+            }
+            for name, owner in self._organisations.items()
+        }
+        return {"progress": progress, "certificates": certificates, "violations": self.violations}
 
     def reset(self) -> None:
-        """First switches, no progress, no violations; organisations, enrolments and keys stay."""
+        """First switches; no progress, certificates, violations. Organisations, enrolments, keys stay."""
         self.switches = self.first_switches
         self.violations.clear()
         self._puts = 0
         for organisation in self._organisations.values():
             for enrolment in organisation.enrolments.values():
-                enrolment.progress = 0
+                enrolment.progress, enrolment.certificate_at = 0, None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -185,6 +231,8 @@ class ProgressServer:
             self.violations.append(f"{owner.name}: {push.id} is held by {names}")
         for each in holders:
             each.progress = push.progress
+            if push.progress == 100 and each.certificate_at is None:
+                each.certificate_at = self.clock.now()
             self.journal.effect("progress", f"{push.id}={push.progress:g}")
         return len(holders)
 

@@ -37,6 +37,7 @@ from gateway.sandbox.talentlms_seed import seeded
 from gateway.sandbox.talentlms_switches import Switches
 from gateway.sandbox.talentlms_wire import (
     APP_PAGE,
+    BASE,
     authorised,
     endpoint_of,
     form_arguments,
@@ -62,7 +63,7 @@ def create_talentlms(
     In process: `.faults.arm(...)`, `.journal`, `.clock.advance(...)`, `.vendor.portal`, `.vendor.switches`,
     `.vendor.actions[...]`, `.reset()`.
     """
-    clock, journal = Clock(start), Journal()
+    clock, journal = Clock(start), Journal(label=endpoint_label)
     return StandIn(TalentLMS(api_key, switches or Switches(), clock, journal), journal=journal, clock=clock)
 
 
@@ -159,6 +160,14 @@ class TalentLMS:
             journal=self._journal,
             now=self._clock.now(),
         )
+
+
+def endpoint_label(_method: str, path: str, _body: bytes) -> str:
+    """The endpoint's name, such as `courses`; what is asked for by id apart from the list: `courses/id`."""
+    if not path.startswith(BASE):
+        return path
+    name, slash, arguments = path[len(BASE) :].partition("/")
+    return f"{name.lower()}/id" if slash and arguments.startswith("id:") else name.lower()
 
 
 def _plain(thing: Any) -> dict[str, Any]:

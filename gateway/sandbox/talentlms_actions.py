@@ -4,7 +4,8 @@ None of it counts as an effect of an API call. Ids may be numbers or numeric str
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.sandbox.talentlms_state import (
@@ -35,6 +36,8 @@ class Actions:
             "complete_units": self.complete_units,
             "complete_course": self.complete_course,
             "set_progress": self.set_progress,
+            "reset_progress": self.reset_progress,
+            "unenrol": self.unenrol,
             "expire": self.expire,
             "add_unit": self.add_unit,
             "add_course": self.add_course,
@@ -50,11 +53,14 @@ class Actions:
         status: str = "completed",
         score: str = "100",
         seconds: int = 60,
+        at: str | None = None,
     ) -> dict[str, Any]:
         """Give the learner a result in these units: incomplete, completed, passed or not_passed.
 
-        Completes the course when every unit of it is done.
+        `at` is when, as an ISO time with its zone; now without it. Completes the course when every unit of it
+        is done.
         """
+        when = self._now() if at is None else aware(at)
         if status not in RESULTS:
             raise ValueError(f"status is one of {', '.join(RESULTS)}")
         user, course, enrolment = self._place(user_id, course_id)
@@ -63,20 +69,16 @@ class Actions:
             if int(unit_id) not in units:
                 raise ValueError(f"course {course.id} has no unit {unit_id}")
         for unit_id in unit_ids:
-            self._give_result(user, units[int(unit_id)], enrolment, status, score, seconds)
-        if settle(course, enrolment, self._now()):
+            result = UnitResult(status=status, score=score, seconds=seconds, at=when)
+            self._give_result(user, units[int(unit_id)], enrolment, result)
+        if settle(course, enrolment, when):
             self._completed(user, course)
         return _progress(course, enrolment)
 
-    def _give_result(
-        self, user: User, unit: Unit, enrolment: Enrolment, status: str, score: str, seconds: int
-    ) -> None:
-        done = status in ("completed", "passed")
-        enrolment.results[unit.id] = UnitResult(
-            status=status, score=score, seconds=seconds, at=self._now() if done else None
-        )
-        if unit.type == "Test" and status != "incomplete":
-            event = "unitprogress_test_completion" if done else "unitprogress_test_failed"
+    def _give_result(self, user: User, unit: Unit, enrolment: Enrolment, result: UnitResult) -> None:
+        enrolment.results[unit.id] = result if result.done else replace(result, at=None)
+        if unit.type == "Test" and result.status != "incomplete":
+            event = "unitprogress_test_completion" if result.done else "unitprogress_test_failed"
             self._portal().happened(event, self._now(), user, unit.id, unit.name)
 
     def complete_course(
@@ -85,7 +87,7 @@ class Actions:
         """Complete the course whatever its units say; `percentage` if it is to differ from 100."""
         user, course, enrolment = self._place(user_id, course_id)
         enrolment.completed = self._now()
-        enrolment.percentage = "100" if percentage is None else percentage
+        enrolment.percentage, enrolment.no_percentage = "100" if percentage is None else percentage, False
         if certificate:
             enrolment.certificate = self._now()
             self._portal().happened(
@@ -97,11 +99,31 @@ class Actions:
     def _completed(self, user: User, course: Course) -> None:
         self._portal().happened("course_completion", self._now(), user, course.id, course.name)
 
-    def set_progress(self, *, user_id: Id, course_id: Id, percentage: str | None) -> dict[str, Any]:
-        """Show this percentage, any text; null goes back to what the units add up to. Completes nothing."""
+    def set_progress(
+        self, *, user_id: Id, course_id: Id, percentage: str | None, shown_as_null: bool = False
+    ) -> dict[str, Any]:
+        """Show this percentage, any text; null goes back to what the units add up to. Completes nothing.
+
+        With `shown_as_null` the portal shows null instead of any percentage.
+        """
         _, course, enrolment = self._place(user_id, course_id)
-        enrolment.percentage = percentage
+        enrolment.percentage, enrolment.no_percentage = percentage, shown_as_null
         return _progress(course, enrolment)
+
+    def reset_progress(self, *, user_id: Id, course_id: Id, certificate: bool = False) -> dict[str, Any]:
+        """Start again at 0, not completed; the certificate goes only if asked."""
+        user, course, enrolment = self._place(user_id, course_id)
+        enrolment.forget_progress(certificate=certificate)
+        self._portal().happened("course_reset_user_progress", self._now(), user, course.id, course.name)
+        return _progress(course, enrolment)
+
+    def unenrol(self, *, user_id: Id, course_id: Id) -> dict[str, Any]:
+        """Staff take the learner out of the course: no list shows the learner there any more."""
+        user, course, _ = self._place(user_id, course_id)
+        portal = self._portal()
+        portal.past[user.id, course.id] = portal.enrolments.pop((user.id, course.id))
+        portal.happened("course_remove_user", self._now(), user, course.id, course.name)
+        return {"user_id": str(user.id), "course_id": str(course.id)}
 
     def expire(self, *, user_id: Id, course_id: Id) -> dict[str, Any]:
         """End a time-limited enrolment: access is lost, the percentage stays."""
@@ -142,6 +164,14 @@ class Actions:
         portal = self._portal()
         user, course = portal.user(numeric(str(user_id))), portal.course(numeric(str(course_id)))
         return user, course, portal.enrolment(user, course, missing_status=400)
+
+
+def aware(text: str) -> datetime:
+    """An ISO time in UTC. Raises ValueError when it is none, or has no zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"the time {text} has no zone")
+    return at.astimezone(UTC)
 
 
 def _progress(course: Course, enrolment: Enrolment) -> dict[str, Any]:

@@ -74,12 +74,16 @@ class UnitResult:
 
 @dataclass(slots=True, kw_only=True)
 class Enrolment:
-    """A user's place in a course; `percentage` overrides what the units add up to."""
+    """A user's place in a course.
+
+    `percentage` overrides what the units add up to; with `no_percentage` null is shown.
+    """
 
     role: str
     enrolled: datetime
     results: dict[int, UnitResult] = field(default_factory=dict)
     percentage: str | None = None
+    no_percentage: bool = False
     completed: datetime | None = None
     expired: datetime | None = None
     certificate: datetime | None = None
@@ -87,6 +91,7 @@ class Enrolment:
     def forget_progress(self, *, certificate: bool) -> None:
         self.results = {}
         self.percentage = None
+        self.no_percentage = False
         self.completed = None
         if certificate:
             self.certificate = None
@@ -227,8 +232,13 @@ class Portal:
         )
 
 
-def percentage(course: Course, enrolment: Enrolment) -> str:
-    """The vendor's percentage, as text: what was set, else done units by all units, as a whole number."""
+def percentage(course: Course, enrolment: Enrolment) -> str | None:
+    """The vendor's percentage, as text: what was set, else done units by all units, as a whole number.
+
+    None where the portal is to show null.
+    """
+    if enrolment.no_percentage:
+        return None
     if enrolment.percentage is not None:
         return enrolment.percentage
     units = course.counted_units()

@@ -10,8 +10,9 @@ import os
 from sqlalchemy import Connection, Table, select, update
 
 from gateway.store.tables import lease, run, task, token
+from gateway.store.tables_progress import inbox, outbox, schedule
 
-_LEASED: tuple[Table, ...] = (run, task, lease, token)
+_LEASED: tuple[Table, ...] = (run, task, lease, token, outbox, inbox, schedule)
 
 
 def release_dead(conn: Connection, me: str, now: float) -> int:

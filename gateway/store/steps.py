@@ -25,6 +25,7 @@ class Step:
     """One journalled step. `started` without an outcome is in doubt; `failed` certainly did not happen.
 
     `left_at` is when the last call of the step left, in Unix seconds; None for steps that only read.
+    `found`: it stood at the vendor already, so that this run did not do it; None when nobody said.
     """
 
     run_id: str
@@ -34,6 +35,7 @@ class Step:
     left_at: float | None
     value: Any
     warnings: list[str]
+    found: bool | None = None
 
 
 def step_started(
@@ -75,13 +77,14 @@ def step_done(
     value: Any,
     warnings: Sequence[str] = (),
     *,
+    found: bool | None = None,
     fenced: bool = False,
 ) -> None:
     """The step's value, kept before anything else leaves; also for steps that only read, never started."""
     if not fenced:
         require_ours(conn, run_id, owner)
     values = {"run_id": run_id, "seq": seq, "name": name, "state": "done", "value": value}
-    conn.execute(_DONE, values | {"warnings": list(warnings) or None})
+    conn.execute(_DONE, values | {"warnings": list(warnings) or None, "found": found})
 
 
 def steps_of(conn: Connection, run_id: str) -> list[Step]:
@@ -116,13 +119,14 @@ _RESTART = {
 _KEY = [step.c.run_id, step.c.seq]
 _START = _JOURNAL.on_conflict_do_update(index_elements=_KEY, set_=_RESTART, where=step.c.state == "failed")
 _AGAIN = _JOURNAL.on_conflict_do_update(index_elements=_KEY, set_=_RESTART, where=step.c.state != "done")
-_OUTCOME = _NEW.values(value=bindparam("value"), warnings=bindparam("warnings"))
+_OUTCOME = _NEW.values(value=bindparam("value"), warnings=bindparam("warnings"), found=bindparam("found"))
 _DONE = _OUTCOME.on_conflict_do_update(
     index_elements=_KEY,
     set_={
         "state": _OUTCOME.excluded.state,
         "value": _OUTCOME.excluded.value,
         "warnings": _OUTCOME.excluded.warnings,
+        "found": _OUTCOME.excluded.found,
     },
 )
 _NOT_SENT = (

@@ -1,4 +1,4 @@
-"""Every table of the store, and the one list of the columns that hold personal data.
+"""The tables of runs and what they leave, and the one list of columns that hold personal data.
 
 Times are Unix seconds of the gateway's clock (`clock.py`). JSON only where shapes are free; never pickle.
 Several gateways share these tables, so work is claimed with a lease: `owner` and `lease_until`.
@@ -7,49 +7,58 @@ Several gateways share these tables, so work is claimed with a lease: `owner` an
 from __future__ import annotations
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     Double,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import postgresql
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from gateway.store.base import free, insert, metadata, only
+from gateway.store.tables_progress import (
+    inbox,
+    merged_student,
+    outbox,
+    pause,
+    reply_sample,
+    schedule,
+    seen_event,
+    unit_result,
 )
 
-_LIVE_ONLY = text("state IN ('running', 'in_doubt')")
+__all__ = [
+    "IS_ACTIVE",
+    "IS_LIVE",
+    "NOT_PERSONAL",
+    "PERSONAL",
+    "budget",
+    "enrolment",
+    "insert",
+    "known",
+    "lease",
+    "manual",
+    "metadata",
+    "run",
+    "step",
+    "task",
+    "token",
+    "trace",
+]
+
+_LIVE_ONLY = only("state IN ('running', 'in_doubt')")
 IS_LIVE = text("run.state IN ('running', 'in_doubt')")
 """Whether a run stands in the way of a second one for the same request.
 
 As text: a bound list would be expanded anew at every execution, which costs more than the query.
 """
-_OPEN_ONLY = text("state = 'open'")
-_PENDING_ONLY = text("state = 'pending'")
-
-
-def insert(table: Table) -> postgresql.Insert:
-    """An INSERT that knows ON CONFLICT on both databases, and how many rows it wrote."""
-    # PostgreSQL's insert compiles to the same words on SQLite; the reverse fails. Without preserve_rowcount
-    # SQLAlchemy answers -1 on PostgreSQL: "nothing inserted" would read as "inserted".
-    return postgresql.insert(table).execution_options(preserve_rowcount=True)
-
-
-def _free() -> JSON:
-    return JSON(none_as_null=True)
-
+IS_ACTIVE = text("enrolment.state = 'active'")
+"""As text, so that the index of active enrolments is used (see `base.only`)."""
+_PENDING_ONLY = only("state = 'pending'")
 
 run = Table(
     "run",
@@ -59,9 +68,9 @@ run = Table(
     Column("operation", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("input", _free()),
-    Column("output", _free()),
-    Column("error", _free()),
+    Column("input", free()),
+    Column("output", free()),
+    Column("error", free()),
     Column("enrolment_id", Text),
     Column("student_id", Text),
     Column("mapping_hash", Text, nullable=False),
@@ -74,15 +83,8 @@ run = Table(
     Column("told_error_at", Double),
     Column("repeated_at", Double),
     Column("listed_at", Double),
-    Index(
-        "uq_run_live",
-        "tenant",
-        "fingerprint",
-        unique=True,
-        sqlite_where=_LIVE_ONLY,
-        postgresql_where=_LIVE_ONLY,
-    ),
-    Index("ix_run_live_state", "state", "lease_until", sqlite_where=_LIVE_ONLY, postgresql_where=_LIVE_ONLY),
+    Index("uq_run_live", "tenant", "fingerprint", unique=True, **_LIVE_ONLY),
+    Index("ix_run_live_state", "state", "lease_until", **_LIVE_ONLY),
     Index(None, "tenant", "fingerprint", "finished_at"),
     Index(None, "tenant", "created_at"),
     Index(None, "finished_at"),
@@ -96,8 +98,9 @@ step = Table(
     Column("name", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("left_at", Double),
-    Column("value", _free()),
-    Column("warnings", _free()),
+    Column("value", free()),
+    Column("warnings", free()),
+    Column("found", Boolean),
 )
 
 enrolment = Table(
@@ -110,7 +113,7 @@ enrolment = Table(
     Column("key", Text, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("state", Text, nullable=False),
-    Column("record", _free()),
+    Column("record", free()),
     Column("course_id", Text),
     Column("student_id", Text),
     Column("completed", Boolean, nullable=False),
@@ -120,9 +123,13 @@ enrolment = Table(
     Column("seen_at", Double),
     Column("created_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("push_from", Double),
+    Column("read_at", Double),
+    Column("event_at", Double),
     UniqueConstraint("tenant", "alias", "key", "generation"),
     Index(None, "vendor_account", "key"),
     Index(None, "tenant", "student_id"),
+    Index("ix_enrolment_active", "tenant", "course_id", "id", **only("state = 'active'")),
 )
 
 known = Table(
@@ -131,7 +138,7 @@ known = Table(
     Column("tenant", Text, primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("subject_id", Text, primary_key=True),
-    Column("fields", _free()),
+    Column("fields", free()),
     Column("updated_at", Double, nullable=False),
 )
 
@@ -176,7 +183,7 @@ trace = Table(
     Column("tenant", Text, nullable=False),
     Column("operation", Text, nullable=False),
     Column("at", Double, nullable=False),
-    Column("exchange", _free()),
+    Column("exchange", free()),
     Index(None, "tenant", "at"),
     Index(None, "at"),
 )
@@ -200,8 +207,7 @@ manual = Table(
         "reason",
         "sentence",
         unique=True,
-        sqlite_where=_OPEN_ONLY,
-        postgresql_where=_OPEN_ONLY,
+        **only("state = 'open'"),
     ),
     Index(None, "done_at"),
 )
@@ -212,7 +218,7 @@ task = Table(
     Column("id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("payload", _free()),
+    Column("payload", free()),
     Column("run_id", Text),
     Column("enrolment_id", Text),
     Column("sentence", Text, nullable=False),
@@ -224,7 +230,7 @@ task = Table(
     Column("last_error", Text),
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
-    Index("ix_task_due", "due_at", sqlite_where=_PENDING_ONLY, postgresql_where=_PENDING_ONLY),
+    Index("ix_task_due", "due_at", **_PENDING_ONLY),
     Index(None, "finished_at"),
 )
 
@@ -236,8 +242,14 @@ PERSONAL: dict[Table, tuple[str, ...]] = {
     trace: ("exchange",),
     manual: ("sentence",),
     task: ("payload", "last_error", "sentence"),
+    outbox: ("last_error",),
+    reply_sample: ("body",),
+    inbox: ("raw", "headers", "query", "reason", "last_error"),
+    schedule: ("last_error",),
+    unit_result: ("outcome", "date"),
+    merged_student: ("from_id", "to_id"),
 }
 """Columns that may hold a student's data, by table: what `lms-gateway forget` empties or deletes."""
 
-NOT_PERSONAL = frozenset({lease, token, budget})
-"""Tables without personal data: lease names are hashed, tokens belong to an account."""
+NOT_PERSONAL = frozenset({lease, token, budget, pause, seen_event})
+"""Tables without personal data: lease names and event ids are hashed, tokens belong to an account."""

@@ -1,4 +1,4 @@
-"""The keyword tables of docs/mapping-language.md, made from the schema of mapping files.
+"""The keyword tables of docs/mapping-language.md and docs/mapping-progress.md, made from the schema.
 
 `python -m gateway.workbench.docs_schema` writes them anew; a test fails while they are out of date.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.mapping.schema import data_folder, load_schema
 
-PAGE = "mapping-language.md"
+PAGE, PROGRESS_PAGE = "mapping-language.md", "mapping-progress.md"
 BEGIN, END = "<!-- keywords: made from the schema -->", "<!-- end of keywords -->"
 _SHARED = "keyword-"
 _MAX_EXAMPLE = 70
@@ -31,23 +31,30 @@ _SECTIONS = (
     ("`confirm`", "confirm"),
     ("An operation", "operation"),
 )
+_PROGRESS_SECTIONS = (
+    ("`progress`", "progress"),
+    ("`poll`: one plan", "poll"),
+    ("`webhook`", "webhook"),
+    ("`verify`", "verify"),
+)
+_PAGES = {PAGE: _SECTIONS, PROGRESS_PAGE: _PROGRESS_SECTIONS}
 _IN_CALL = ("soap", "pages", "replies")
 _OPERATIONS = ("plainOperation", "getCourse", "getCourses", "transferEnrolment", "createEnrolment")
 
 Schema = dict[str, Any]
 
 
-def keyword_tables() -> str:
-    """All tables, as Markdown."""
+def keyword_tables(name: str = PAGE) -> str:
+    """All tables of a page, as Markdown."""
     schema = load_schema("mapping-1.json")
-    return "\n".join(line for title, name in _SECTIONS for line in _table(schema, title, name))
+    return "\n".join(line for title, part in _PAGES[name] for line in _table(schema, title, part))
 
 
-def refreshed(page: str) -> str:
+def refreshed(page: str, name: str = PAGE) -> str:
     """The page with its tables made anew."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{keyword_tables()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{keyword_tables(name)}\n{END}{after}"
 
 
 def _table(schema: Schema, title: str, name: str) -> Iterator[str]:
@@ -122,9 +129,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def page_file() -> Path:
-    return data_folder("schemas").parent / "docs" / PAGE
+def page_file(name: str = PAGE) -> Path:
+    return data_folder("schemas").parent / "docs" / name
 
 
 if __name__ == "__main__":
-    page_file().write_text(refreshed(page_file().read_text(encoding="utf-8")), encoding="utf-8")
+    for each in _PAGES:
+        page_file(each).write_text(
+            refreshed(page_file(each).read_text(encoding="utf-8"), each), encoding="utf-8"
+        )

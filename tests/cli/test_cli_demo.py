@@ -9,23 +9,33 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway import ids
 from gateway.sandbox import demo as demo_module
 from gateway.sandbox import demo_day
-from gateway.sandbox.demo import EXPECTED_STEPS, play
+from gateway.sandbox.demo import PROGRESS, expected_steps, play
 from gateway.sandbox.demo_day import Day, Happened, VendorCall
 from gateway.sandbox.demo_processes import Child, ChildDied, Children
 from gateway.sandbox.demo_show import Show
-from gateway.sandbox.demo_vendors import VENDORS
+from gateway.sandbox.demo_vendors import VENDORS, Play
 from gateway.sandbox.faults import Fault
+from gateway.sandbox.rtopilot_office import Organisation
+from gateway.sandbox.talentlms_state import Portal
 
 WAIT_S = 60.0
+START = datetime(2026, 3, 4, tzinfo=UTC)
+
+
+def steps(play: Play) -> int:
+    return expected_steps(play, progress=PROGRESS)
 
 
 def demo(folder: Path, *options: str) -> "subprocess.Popen[str]":
@@ -48,7 +58,7 @@ def test_two_demos_at_once_both_go_as_expected_and_leave_nothing(tmp_path: Path)
     both = [demo(tmp_path, "--once"), demo(tmp_path, "--once")]
     for code, out in map(finished, both):
         assert code == 0, out
-        assert f"All {2 * EXPECTED_STEPS} steps went as expected." in out
+        assert f"All {sum(map(steps, VENDORS.values()))} steps went as expected." in out
         for part in (
             "POST /api/v1/usersignup -> 200",
             "GroupEnrolment -> 200",
@@ -168,7 +178,9 @@ def test_an_answer_is_shown_short(body: bytes, shown: str) -> None:
 
 def test_a_day_is_played_in_this_process_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert play(["talentlms"], once=True) == 0
-    assert f"All {EXPECTED_STEPS} steps went as expected." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"All {steps(VENDORS['talentlms'])} steps went as expected." in out
+    assert ("issues the certificate" in out) is PROGRESS
 
 
 def test_a_gateway_that_does_not_start_is_told_with_its_last_words(
@@ -221,6 +233,7 @@ def day(deployment: Any, gateway_url: str, **changed: Any) -> dict[str, Happened
             gateway_url,
             deployment.url,
             changed.get("token", "inbound-token-of-these-tests-0123456789"),
+            changed.get("college"),
         )
         return [happened async for happened in one.steps()]
 
@@ -243,7 +256,7 @@ def test_an_old_enrolment_that_is_never_ended_is_noticed(
     monkeypatch.setattr(demo_day, "AFTERWARDS_LOOKS", 3)
     deployment.standin.faults.arm(Fault(kind="error", status=400, path="/removeuserfromcourse", count=None))
     found = day(deployment, gateway_url)
-    assert found["Transfer it to Ravi"].wrong == "the enrolment was not ended at the vendor"
+    assert found["Transfer it to Mei"].wrong == "the enrolment was not ended at the vendor"
     assert found["Cancel it"].wrong == "RTOPilot saw an error"
     assert found["Read it once more"].wrong == "a cancelled enrolment was still there"
 
@@ -254,6 +267,57 @@ def test_an_answer_other_than_404_for_a_cancelled_one_is_noticed(deployment: Any
     deployment.standin.faults.arm(Fault(kind="html", status=404, path=path, count=None))
     found = day(deployment, gateway_url)
     assert found["Read it once more"].wrong == "404 was expected, not 502"
+
+
+@contextmanager
+def told(college: Organisation, portal: Portal, *, hundred: int = 99) -> Iterator[None]:
+    """RTOPilot hears at once what the portal shows, as from a gateway; `hundred` stands for 100 not completed."""
+    stop = threading.Event()
+
+    def tell() -> None:
+        while not stop.wait(0.01):
+            for each in list(college.enrolments.values()):
+                user, course = map(int, ids.decode(each.lms_enrolment_id or "").parts)
+                place = portal.enrolments.get((user, course))
+                if place is not None and place.percentage is not None:
+                    full = 100 if place.completed else hundred
+                    each.progress = full if place.percentage == "100" else int(place.percentage)
+                    each.certificate_at = START if each.progress == 100 else None
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(WAIT_S)
+
+
+def test_a_day_waits_until_rtopilot_has_heard(deployment: Any, gateway_url: str) -> None:
+    college = Organisation(name="College")
+    with told(college, deployment.standin.vendor.portal):
+        found = day(deployment, gateway_url, college=college)
+    assert [each.wrong for each in found.values()] == [None] * len(found)
+    assert found["Joana learns: 60 %"].answer == "RTOPilot hears 60 %, no certificate"
+    assert found["Joana reaches 100 %, not completed"].answer == "RTOPilot hears 99 %, no certificate"
+    assert found["The LMS completes her course"].answer == "RTOPilot hears 100 % and issues the certificate"
+
+
+def test_a_hundred_that_was_told_too_early_is_noticed(
+    deployment: Any, gateway_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_day, "AFTERWARDS_LOOKS", 3)
+    college = Organisation(name="College")
+    with told(college, deployment.standin.vendor.portal, hundred=100):
+        found = day(deployment, gateway_url, college=college)
+    wrong = found["Joana reaches 100 %, not completed"].wrong
+    assert wrong is not None and wrong.startswith("RTOPilot heard ")
+
+
+def test_progress_that_never_arrives_is_noticed(
+    deployment: Any, gateway_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_day, "AFTERWARDS_LOOKS", 3)
+    found = day(deployment, gateway_url, college=Organisation(name="College"))
+    assert found["Joana learns: 60 %"].wrong == "RTOPilot heard 0 % and not 60 %"
 
 
 def test_what_stays_up_is_named_until_it_is_interrupted(

@@ -145,7 +145,7 @@ def test_a_value_becomes_what_its_type_says(mapping, written, name, value):
         ("courses: [{id: a, name: b, zzz: c}]", "courses.a.zzz", "has no `zzz`", "It has: id, name, live."),
         ("courses: [{id: a, name: b, live: x}]", "courses.a.live", "not an https address", None),
         ("email: '${studnet.id}'", "email", "`studnet` is not known here", "Write `student.id`."),
-        ("email: '${student.email}'", "email", "`student` has no `email`", None),
+        ("email: '${student.phone}'", "email", "`student` has no `phone`", None),
         ("email: '${settings.greeting}'", "email", "`settings` has no `greeting`", None),
         ("greeting: '${student.id}'", "greeting", "`student` is not known here", None),
         ("email: '${student.id'", "email", "never closed", "Add the closing `}`."),

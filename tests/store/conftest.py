@@ -1,13 +1,12 @@
-"""A store to test with: SQLite in a file, or whatever LMS_GATEWAY_TEST_STORE names (emptied first)."""
+"""A store to test with: every test runs on SQLite and on PostgreSQL."""
 
-import os
+import shutil
 
 import pytest
-from sqlalchemy import text
 
 from gateway.store.database import Database, upgrade
 from gateway.store.engines import is_sqlite, parse_url, postgres_engine, sqlite_engine
-from gateway.store.tables import metadata
+from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -15,23 +14,30 @@ def anyio_backend():
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A migrated file to copy: Alembic takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def store_url(tmp_path):
-    url = os.environ.get("LMS_GATEWAY_TEST_STORE")
-    if url is None:
-        return f"sqlite:///{tmp_path}/gateway.db"
-    engine = postgres_engine(parse_url(url))
-    with engine.begin() as conn:
-        conn.execute(text("DROP TABLE IF EXISTS alembic_version"))
-        metadata.drop_all(conn)
-    engine.dispose()
-    return url
+def sqlite_url(sqlite_template, tmp_path):
+    """A database of the test's own, migrated and empty; `tmp_path / "gateway.db"`."""
+    shutil.copy(sqlite_template, tmp_path / "gateway.db")
+    return f"sqlite:///{tmp_path}/gateway.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request):
+    """The same on each database in turn."""
+    return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
 
 
 @pytest.fixture
 def engine(store_url):
     """An engine over all tables, empty."""
-    upgrade(store_url)
     parsed = parse_url(store_url)
     made = (
         sqlite_engine(parsed, writes=True, synchronous="OFF")
@@ -51,7 +57,6 @@ def conn(engine):
 
 @pytest.fixture
 async def database(store_url):
-    upgrade(store_url)
     opened = Database.open(store_url)
     yield opened
     await opened.close()

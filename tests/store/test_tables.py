@@ -39,7 +39,7 @@ def test_every_statement_compiles_for_both_databases(statement, dialect):
 def test_claims_skip_locked_rows_where_there_is_more_than_one_writer():
     from gateway.store.runs import _CLAIM
 
-    assert "FOR UPDATE SKIP LOCKED" in str(_CLAIM.compile(dialect=postgresql.dialect()))
+    assert "FOR UPDATE OF run SKIP LOCKED" in str(_CLAIM.compile(dialect=postgresql.dialect()))
     assert "FOR UPDATE" not in str(_CLAIM.compile(dialect=sqlite.dialect()))
 
 

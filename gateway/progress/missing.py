@@ -1,0 +1,113 @@
+"""Active enrolments that a whole sweep of their course does not show: a person must look, it is no 0 %."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from gateway.store import enrolments, manual
+
+REASON = "missing_at_lms"
+LISTED_A_COURSE = 20
+READ_AT_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a sweep of a course showed: ids of active enrolments, and whether the course is gone.
+
+    Without `whole` only some of the course's enrolments were asked about.
+    """
+
+    course_id: str
+    shown: frozenset[str] = frozenset()
+    absent: tuple[str, ...] = ()
+    gone: bool = False
+    whole: bool = True
+
+
+def keep(conn: Connection, tenant: str, looks: Iterable[Look], now: float) -> dict[str, int]:
+    """Put what is missing on the manual list and take off what is back; courses with news, and how many.
+
+    At most 20 enrolments of a course are listed, with one line for the rest.
+    """
+    on_list = _on_list(conn, tenant)
+    news: dict[str, int] = {}
+    for look in looks:
+        wanted = _wanted(look, on_list)
+        added = [
+            manual.add(conn, tenant=tenant, enrolment_id=about, reason=REASON, sentence=sentence, now=now)
+            for sentence, about in wanted.items()
+            if sentence not in on_list
+        ]
+        for sentence in _settled(look):
+            if sentence in on_list and sentence not in wanted:
+                manual.done(conn, on_list[sentence].id, now)
+        if any(added):
+            news[look.course_id] = len(look.absent)
+    return news
+
+
+def ended(conn: Connection, tenant: str) -> list[str]:
+    """Ids of items about enrolments that are no longer active: nobody need look for those any more."""
+    items = [item for item in _on_list(conn, tenant).values() if item.enrolment_id]
+    return [item.id for item in items if not _is_active(conn, tenant, item.enrolment_id)]
+
+
+def _on_list(conn: Connection, tenant: str) -> dict[str, manual.ManualItem]:
+    items = manual.list_items(conn, tenant=tenant, limit=READ_AT_MOST)
+    return {item.sentence: item for item in items if item.reason == REASON}
+
+
+def _is_active(conn: Connection, tenant: str, enrolment_id: str) -> bool:
+    stored = enrolments.by_id(conn, tenant, enrolment_id)
+    return stored is not None and stored.state == "active"
+
+
+def _wanted(look: Look, on_list: Iterable[str]) -> dict[str, str | None]:
+    """The sentences that should stand on the list, with the enrolment each is about."""
+    if look.gone:
+        return {_gone(look.course_id): None}
+    sentences = {_one(look.course_id, each): each for each in look.absent}
+    listed = [sentence for sentence in on_list if _is_of(sentence, look.course_id)]
+    elsewhere = 0 if look.whole else len(set(listed) - sentences.keys())
+    # those that stand there already stay
+    first = sorted(sentences, key=lambda sentence: sentence not in listed)
+    wanted: dict[str, str | None] = {
+        sentence: sentences[sentence] for sentence in first[: max(LISTED_A_COURSE - elsewhere, 0)]
+    }
+    if len(wanted) < len(sentences):
+        wanted[_rest(look.course_id)] = None
+    return wanted
+
+
+def _settled(look: Look) -> list[str]:
+    """The sentences that are true no longer, unless they are wanted again."""
+    if look.gone:
+        return []
+    back = [_one(look.course_id, each) for each in sorted(look.shown)]
+    return [*back, _rest(look.course_id), _gone(look.course_id)] if look.whole else back
+
+
+def _one(course_id: str, enrolment_id: str) -> str:
+    return (
+        f"Enrolment {enrolment_id} is active, but the LMS no longer shows the student in course {course_id}. "
+        "Enrol the student there again, or cancel the enrolment in RTOPilot."
+    )
+
+
+def _is_of(sentence: str, course_id: str) -> bool:
+    return f" the student in course {course_id}. " in sentence
+
+
+def _rest(course_id: str) -> str:
+    return (
+        f"More than {LISTED_A_COURSE} active enrolments are not in course {course_id} at the LMS; "
+        "the gateway's log has the number."
+    )
+
+
+def _gone(course_id: str) -> str:
+    return f"The LMS no longer has course {course_id}, in which enrolments are active."

@@ -1,0 +1,380 @@
+"""Whether a delivery comes from whom it says: raw bytes against secrets, before anything else is done.
+
+Pure: no network, no clock, no store. What is missing is a refusal, never a pass: a header, a time stamp,
+a secret that has no value. Every secret is compared, in constant time, so that two are valid while one is
+replaced and nothing shows which of them it was.
+Sources: docs/mapping-language.md, "Webhooks"; standardwebhooks.com, "Signature scheme".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hmac
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gateway.errors import ExpressionError
+from gateway.mapping.expressions import Expression, Runtime
+from gateway.mapping.progress_spec import Verify, VerifyKind, Webhook
+from gateway.mapping.templates import Context, Template, as_text
+from gateway.progress import bodies
+from gateway.progress.verify_jwt import BadToken, Key, check_token
+from gateway.rtopilot import credentials
+
+MAX_SIGNATURES = 20
+"""Candidates looked at in one delivery; an honest sender has one for each of its secrets."""
+
+KeyForm = Literal["text", "hex", "base64"]
+Encoding = Literal["hex", "base64", "base64url"]
+
+_STAMP = re.compile("[0-9]{1,12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What was posted, untouched.
+
+    `headers` have lower-case names, as ASGI gives them; `query` is the raw query string. `path_secret` and
+    `event` are what stood last in the address, where it has such a part.
+    """
+
+    raw: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    query: bytes = b""
+    path_secret: str | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a check says: take it, refuse it (401), or keep it aside without acting on it (200).
+
+    `reason` is a stable word for our log; the sender never sees it.
+    """
+
+    kind: Literal["verified", "refused", "quarantine"]
+    reason: str = ""
+
+
+VERIFIED = Verdict(kind="verified")
+
+
+class _Refused(Exception):
+    """The delivery proves nothing; `reason` as in a Verdict."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One delivery and what it is checked against; `secrets` are those that have a value."""
+
+    webhook: Webhook
+    delivery: Delivery
+    secrets: tuple[str, ...]
+    scope: Mapping[str, Any]
+    now: float
+    keys: Sequence[Key] | None
+
+    @property
+    def verify(self) -> Verify:
+        return self.webhook.verify
+
+    def value(self, expression: Expression | None, **more: Any) -> Any:
+        if expression is None:
+            return None
+        return expression.evaluate({**self.scope, **more}, Runtime(now=self.now))
+
+    def text(self, template: Template | None) -> str | None:
+        if template is None:
+            return None
+        return as_text(template.render(Context(self.scope, Runtime(now=self.now))))
+
+
+def verify(
+    webhook: Webhook,
+    delivery: Delivery,
+    *,
+    secrets: Mapping[str, str],
+    scope: Mapping[str, Any],
+    now: float,
+    keys: Sequence[Key] | None = None,
+) -> Verdict:
+    """The verdict on a delivery, by the mapping's `verify`. Never raises, whatever was posted.
+
+    `secrets` are the tenant's, by name; `scope` is what expressions see besides the delivery (`settings`);
+    `keys` are those of `verify.keys`, fetched already.
+    """
+    if webhook.verify.kind == "none-quarantine":
+        return Verdict(kind="quarantine", reason="unverifiable")
+    try:
+        case = _Case(
+            webhook=webhook,
+            delivery=delivery,
+            secrets=tuple(value for name in webhook.verify.secrets if (value := secrets.get(name))),
+            scope={**scope, **delivery_scope(delivery)},
+            now=now,
+            keys=None if webhook.verify.keys is None else keys or (),
+        )
+        _CHECKS[webhook.verify.kind](case)
+        _check_fresh(case)
+    except (_Refused, BadToken) as why:
+        return Verdict(kind="refused", reason=why.reason)
+    except ExpressionError:
+        return Verdict(kind="refused", reason="unreadable")
+    return VERIFIED
+
+
+def delivery_scope(delivery: Delivery) -> dict[str, Any]:
+    """What expressions see of a delivery: `headers` and `query`."""
+    return {"headers": header_texts(delivery.headers), "query": _query(delivery.query)}
+
+
+def header_texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header values by name, lower case with `_` for `-`; repeated ones joined by `, ` (RFC 9110, 5.3).
+
+    Bytes that are not UTF-8 become lone surrogates, so that signed text gives back the bytes that came.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = name.decode("latin-1").lower().replace("-", "_")
+        text = value.strip(b" \t").decode("utf-8", "surrogateescape")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def token_of(webhook: Webhook, delivery: Delivery, scope: Mapping[str, Any]) -> str:
+    """The token of a delivery of kind `jwt`: the body, or what `token` gives; empty when there is none."""
+    if webhook.verify.token is None:
+        return delivery.raw.strip().decode("ascii", "replace")
+    try:
+        value = webhook.verify.token.evaluate({**scope, **delivery_scope(delivery)})
+    except ExpressionError:
+        return ""
+    text = value.strip() if isinstance(value, str) else ""
+    scheme, space, rest = text.partition(" ")
+    return rest.strip() if space and scheme.lower() == "bearer" else text
+
+
+# -- the kinds
+
+
+def _check_path(case: _Case) -> None:
+    if not case.delivery.path_secret:
+        raise _Refused("no-secret-in-path")
+    _need_any(case.delivery.path_secret, case)
+
+
+def _check_token(case: _Case) -> None:
+    assert case.verify.token is not None
+    body = {"body": _body(case)} if "body" in case.verify.token.roots else {}
+    token = case.value(case.verify.token, **body)
+    if isinstance(token, bool) or not isinstance(token, str | int) or token == "":
+        raise _Refused("no-token")
+    _need_any(as_text(token), case)
+
+
+def _body(case: _Case) -> Any:
+    """The body, parsed before it is trusted, because the token is inside; bounded as every body is."""
+    content_type = header_texts(case.delivery.headers).get("content_type", "")
+    try:
+        return bodies.parse(case.webhook.body, case.delivery.raw, content_type)
+    except bodies.Unreadable:
+        raise _Refused("unreadable-body") from None
+
+
+def _check_basic(case: _Case) -> None:
+    user = case.text(case.verify.user) or ""
+    _need_credential(case, lambda secret: credentials.basic(user, secret))
+
+
+def _check_bearer(case: _Case) -> None:
+    _need_credential(case, credentials.bearer)
+
+
+def _check_hmac(case: _Case) -> None:
+    how = case.verify
+    signed = b"".join(_signed_part(case, part) for part in how.signed)
+    _need_signature(
+        [written(hmac.digest(key, signed, how.hash), how.encoding) for key in _keys(_secrets(case), how.key)],
+        [plain(_bytes(text), how.encoding) for text in _signatures(case)],
+    )
+
+
+def _check_standard(case: _Case) -> None:
+    """Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, base64; a space between several signatures."""
+    headers = header_texts(case.delivery.headers)
+    parts = [headers.get(f"webhook_{name}") or "" for name in ("id", "timestamp", "signature")]
+    if not all(parts):
+        raise _Refused("no-signature")
+    identity, stamp, signatures = parts
+    if not _STAMP.fullmatch(stamp):
+        raise _Refused("no-timestamp")
+    signed = b".".join([_bytes(identity), stamp.encode(), case.delivery.raw])
+    keys = _keys([secret.removeprefix("whsec_") for secret in _secrets(case)], "base64")
+    given = [text.removeprefix("v1,") for text in signatures.split() if text.startswith("v1,")]
+    _need_signature(
+        [written(hmac.digest(key, signed, "sha256"), "base64") for key in keys],
+        [plain(_bytes(text), "base64") for text in given],
+    )
+    _need_fresh(int(stamp), case)
+
+
+def _check_jwt(case: _Case) -> None:
+    how = case.verify
+    check_token(
+        token_of(case.webhook, case.delivery, case.scope),
+        keys=case.keys,
+        secrets=case.secrets,
+        algorithms=how.algorithms,
+        issuer=case.text(how.issuer),
+        audience=case.text(how.audience),
+        now=case.now,
+    )
+
+
+_CHECKS: Mapping[VerifyKind, Callable[[_Case], None]] = {
+    "secret-path": _check_path,
+    "shared-token": _check_token,
+    "basic": _check_basic,
+    "bearer": _check_bearer,
+    "hmac": _check_hmac,
+    "standard-webhooks": _check_standard,
+    "jwt": _check_jwt,
+}
+
+
+# -- comparing
+
+
+def _secrets(case: _Case) -> tuple[str, ...]:
+    if not case.secrets:
+        raise _Refused("no-secret")
+    return case.secrets
+
+
+def _need_any(presented: str, case: _Case) -> None:
+    """Every secret is compared, whichever matches."""
+    given, matched = _bytes(presented), False
+    for secret in _secrets(case):
+        matched |= hmac.compare_digest(given, _bytes(secret))
+    if not matched:
+        raise _Refused("mismatch")
+
+
+def _need_credential(case: _Case, made: Callable[[str], credentials.Credential]) -> None:
+    accepted = []
+    for secret in _secrets(case):
+        try:
+            accepted.append(made(secret))
+        except ValueError:  # a secret that could never be sent this way
+            continue
+    if not credentials.permits(accepted, case.delivery.headers):
+        raise _Refused("mismatch")
+
+
+def _need_signature(expected: Sequence[bytes], given: Sequence[bytes]) -> None:
+    """Every signature is compared with every candidate."""
+    if not expected:
+        raise _Refused("unusable-secret")
+    if not given:
+        raise _Refused("no-signature")
+    if len(given) > MAX_SIGNATURES:
+        raise _Refused("too-many-signatures")
+    matched = False
+    for signature in expected:
+        for candidate in given:
+            matched |= hmac.compare_digest(signature, candidate)
+    if not matched:
+        raise _Refused("mismatch")
+
+
+def _check_fresh(case: _Case) -> None:
+    """After the signature, so that `stale` in the log means a true delivery, sent again."""
+    if case.verify.fresh_at is not None:
+        _need_fresh(case.value(case.verify.fresh_at), case)
+
+
+def _need_fresh(at: Any, case: _Case) -> None:
+    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
+        raise _Refused("no-timestamp")
+    if abs(case.now - at) > case.verify.fresh_within_s:
+        raise _Refused("stale")
+
+
+# -- signatures
+
+
+def _keys(secrets: Iterable[str], form: KeyForm) -> list[bytes]:
+    """The keys that secrets stand for; one that is not of this form is passed over."""
+    found = []
+    for secret in secrets:
+        with contextlib.suppress(ValueError):
+            found.append(key_of(secret, form))
+    return found
+
+
+def _signed_part(case: _Case, part: Expression | None) -> bytes:
+    if part is None:
+        return case.delivery.raw
+    value = case.value(part)
+    if value is None or value == "" or isinstance(value, list | dict):
+        raise _Refused("no-signed-part")
+    return _bytes(as_text(value))
+
+
+def _signatures(case: _Case) -> list[str]:
+    """The candidates, each without its prefix; one without the prefix is of another scheme."""
+    value = case.value(case.verify.signature)
+    given = value if isinstance(value, list) else [value]
+    prefix = case.verify.prefix
+    texts = [text.strip() for text in given if isinstance(text, str)]
+    return [rest for text in texts if text.startswith(prefix) and (rest := text.removeprefix(prefix))]
+
+
+def key_of(secret: str, form: KeyForm) -> bytes:
+    """The bytes of the key a secret stands for. Raises ValueError when it is not of this form, without it."""
+    if form == "text":
+        key = secret.encode("utf-8", "surrogateescape")
+    elif form == "hex":
+        key = binascii.unhexlify(secret.strip())
+    else:
+        text = plain(secret.strip().encode(), "base64")
+        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    if not key:
+        raise ValueError("the key is empty")
+    return key
+
+
+def written(digest: bytes, encoding: Encoding) -> bytes:
+    """A digest as it is compared: hex in lower case, base64 in the usual alphabet and without `=`."""
+    return digest.hex().encode() if encoding == "hex" else base64.b64encode(digest).rstrip(b"=")
+
+
+def plain(signature: bytes, encoding: Encoding) -> bytes:
+    """A signature that came, as it is compared: capital digits, or the other base64, are no forgery."""
+    if encoding == "hex":
+        return signature.lower()
+    return signature.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes that were sent, for text out of headers and queries."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, which an expression may have made
+        raise _Refused("unreadable") from None
+
+
+def _query(query: bytes) -> Mapping[str, str | list[str]]:
+    try:
+        return bodies.fields(query, errors="surrogateescape")
+    except bodies.Unreadable:  # empty, or far too long: then nothing in it can match
+        return {}
