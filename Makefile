@@ -1,5 +1,5 @@
 # `make run` and `make test` are all a newcomer needs; everything else is for who works on the code.
-.PHONY: help run test test-long check bench cassettes lock clean packages
+.PHONY: help run test test-long check bench cassettes lock clean packages postgresql
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -27,8 +27,20 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Debian packages that a bare machine lacks. Only root can install them.
 packages:
-	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3-venv; \
-	else echo "Please run first:  sudo apt-get install python3-venv"; exit 1; fi
+	@$(call install,python3-venv)
+
+# The tests start a server of their own. The package would start another, on a machine that asked for none.
+POSTGRESQL := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb) $(shell command -v initdb))
+NO_CLUSTER := /etc/postgresql-common/createcluster.d/lms-gateway.conf
+postgresql:
+ifeq ($(POSTGRESQL),)
+	@[ "$$(id -u)" != 0 ] || { mkdir -p $(dir $(NO_CLUSTER)) && echo 'create_main_cluster = false' > $(NO_CLUSTER); }
+	@$(call install,postgresql)
+	@rm -f $(NO_CLUSTER)
+endif
+
+install = if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1); \
+	else echo "Please run first:  sudo apt-get install $(1)"; exit 1; fi
 
 run: $(STAMP)
 	$(BIN)/lms-gateway demo
@@ -38,11 +50,11 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
+test: postgresql check
 	$(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --cov --cov-report= --durations=10
 	$(BIN)/python -m coverage report --fail-under=95 --skip-covered
 
-test-long: check
+test-long: postgresql check
 	LMS_GATEWAY_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --durations=20
 
 bench: $(STAMP)

@@ -41,11 +41,6 @@ class Rtopilot:
     extra_fields: Mapping[Operation, ExtraFields] = field(default_factory=dict)
 
 
-def is_api_key(key: Secret) -> bool:
-    """Whether this may be one of RTOPilot's keys: the prefix is sure, the rest nearly."""
-    return key.reveal().startswith("rtop_")
-
-
 def read_rtopilot(
     file: ConfigFile, here: tuple[str, str], inbound: tuple[Credential, ...], *, plain: bool
 ) -> Rtopilot:
@@ -92,7 +87,7 @@ def _check_rtopilot_address(
 
 def _check_key(file: ConfigFile, path: Place, key: Secret) -> None:
     """Source: vendors/rtopilot.md 4.2; the prefix is sure, the rest nearly."""
-    if not is_api_key(key):
+    if not key.reveal().startswith("rtop_"):
         file.problem(
             path, "RTOPilot's API keys begin with `rtop_`; this does not.", fix="Copy the key again."
         )

@@ -1,7 +1,7 @@
 """The bodies of webhooks: bytes to values, once their sender has been verified.
 
-Never a crash: what cannot be read is kept aside, since senders do post what is not quite JSON.
-Source: vendors/learnupon.md 5 (a published sample has a comma too many).
+Never a crash: what cannot be read is kept aside, since senders do post what is not quite JSON. One vendor's
+published sample has a comma too many.
 """
 
 from __future__ import annotations

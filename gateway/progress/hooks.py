@@ -4,7 +4,7 @@
 
 What cannot be stored is answered 503, so that it is sent again. Answers hold nothing of what is inside:
 RTOPilot shows them to its customers' administrators.
-Sources: vendors/rtopilot.md 5.5; vendors/learnupon.md 5.3.
+Source: vendors/rtopilot.md 5.5.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ from gateway.progress.signatures import HookRules
 from gateway.progress.verify import Delivery, Verdict, token_of, verify
 from gateway.progress.verify_jwt import claimed_kid
 from gateway.rtopilot import replies
-from gateway.rtopilot.routes import _log_crash as log_crash
-from gateway.rtopilot.routes import _read_body as read_body
-from gateway.rtopilot.routes import _send as send_json
+from gateway.rtopilot.routes import log_crash, read_body, send_json
 from gateway.store import inbox
 from gateway.store.database import Database
 

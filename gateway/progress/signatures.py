@@ -152,7 +152,7 @@ def time_of(stamp: bytes) -> float | None:
     try:
         time = datetime.fromisoformat(text)
         return None if time.tzinfo is None else time.timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

@@ -40,6 +40,7 @@ class Slice:
     """One turn of a plan. `work` makes the calls; what came of it stands in the fields and the asker's.
 
     `began`: when the sweep did; `last_ok_at`: as of when the last whole one holds. `over`: it has ended now.
+    `in_vain`: its last call was given up, and no other one of this slice shows that the vendor works.
     """
 
     asker: Asker
@@ -50,17 +51,22 @@ class Slice:
     last_ok_at: float | None = None
     halt: Literal["budget", "down"] | None = None
     over: bool = False
+    in_vain: bool = False
     error: str | None = None
 
     async def work(self) -> None:
         """The calls that are due. Raises StoreError; whatever the vendor does is no error."""
         self.began, self.last_ok_at = self.turn.started_at, self.turn.last_ok_at
         await probe.refresh(self.tenant)
+        waiting = self.cursor.units if self._wants_units() else []
         if self.cursor.due <= self._now():
             await self._sweep()
-        self._want_units()
-        if self.halt is None and self.cursor.units:
-            await self._read_units()
+        moved = [change.stored.id for change in self.asker.changes if change.reading.progress.percent]
+        if self.halt is None and waiting:
+            waiting = waiting[await self._read_units(waiting[:SLICE_CALLS]) :]
+        # the new ones next time: only then what was learnt of them is kept
+        units = dict.fromkeys([*waiting, *moved] if self._wants_units() else [])
+        self.cursor.units = list(units)[:UNITS_WAITING]
 
     @property
     def tenant(self) -> Tenant:
@@ -71,7 +77,7 @@ class Slice:
         """Slices in a row that ended because the vendor failed."""
         if self.halt == "budget":
             return self.turn.failures
-        return self.turn.failures + 1 if self.halt == "down" else 0
+        return self.turn.failures + 1 if self.halt == "down" or self.in_vain else 0
 
     def next_due(self) -> float:
         now, tenant = self._now(), self.tenant
@@ -79,7 +85,8 @@ class Slice:
             return now + BUDGET_AGAIN_S
         if self.halt == "down":
             return now + max(back_off_s(self.failures, tenant.random), tenant.vendor.breaker.wait_s())
-        return now if self.cursor.units else self.cursor.due
+        due = now if self.cursor.units else self.cursor.due
+        return max(due, now + back_off_s(self.failures, tenant.random)) if self.in_vain else due
 
     # -- the sweep
 
@@ -145,6 +152,7 @@ class Slice:
             return settled
         if last and self.turn.failures >= GIVE_UP_AFTER:
             self._give_up(jobs[settled], doubt)
+            self.in_vain = settled == 0
             return settled + 1
         self._stop("down", doubt)
         return settled
@@ -180,18 +188,14 @@ class Slice:
 
     # -- unit results of those that have moved on
 
-    def _want_units(self) -> None:
-        if self.units is None or self.tenant.spec.units == "off":
-            self.cursor.units = []
-            return
-        moved = (change.stored.id for change in self.asker.changes if change.reading.progress.percent)
-        self.cursor.units = list(dict.fromkeys([*self.cursor.units, *moved]))[:UNITS_WAITING]
+    def _wants_units(self) -> bool:
+        return self.units is not None and self.tenant.spec.units != "off"
 
-    async def _read_units(self) -> None:
+    async def _read_units(self, enrolment_ids: Sequence[str]) -> int:
         failed = self.cursor.failed
-        settled = await self._each([self._units(each) for each in self.cursor.units[:SLICE_CALLS]], last=True)
-        self.cursor.units = self.cursor.units[settled:]
+        settled = await self._each([self._units(each) for each in enrolment_ids], last=True)
         self.cursor.failed = failed  # the sweep itself is whole
+        return settled
 
     def _units(self, enrolment_id: str) -> Job:
         async def do(_: Watch) -> None:
@@ -217,6 +221,8 @@ def blame(error: GatewayError, reply: Reply | None) -> Blame:
         return "budget"
     if not isinstance(error, VendorError):
         return "itself"
+    if error.code == "breaker_open" and reply is not None:
+        return "vendor"  # its own failing tries have opened it
     if error.code in DOWN:
         return "down"
     if isinstance(error, VendorTimeout | VendorUnavailable) or error.code == "vendor_login" or reply is None:

@@ -129,7 +129,7 @@ class _Payload:
         return found
 
     def _keys(self) -> str:
-        names = [path for path, _ in _leaves(self.data)][:MAX_NAMED]
+        names = [ascii(path)[1:61].rstrip("'") for path, _ in _leaves(self.data)][:MAX_NAMED]
         return f"keys of `data`: {', '.join(names) or 'none'}"
 
 

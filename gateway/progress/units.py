@@ -1,7 +1,7 @@
 """Unit results from a reading: what a student management system would call competent, and when.
 
 RTOPilot's progress call takes one number, so these are kept for `lms-gateway units`.
-Source: vendors/talentlms.md 6.3 (rules F1 to F8).
+Source: the rules F1 to F8 of the vendor sheet that tells them (section 6.3).
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ class Front:
             _log_error(error, reference)
         except Exception as exc:  # noqa: BLE001 - the last stop before RTOPilot: a fixed sentence, no details
             status, body = 500, replies.error_bytes(InternalError(), reference)
-            _log_crash(exc, reference)
-        await _send(send, status, body, call.extra_headers(status, reference))
+            log_crash(exc, reference)
+        await send_json(send, status, body, call.extra_headers(status, reference))
         log.info(
             "%s %s tenant=%s %d %.1f ms %s",
             call.method,
@@ -134,7 +134,7 @@ class Front:
                 f"This operation is switched off here. Leave the slot {spec.slot} blank in RTOPilot.",
                 code="operation_off",
             )
-        body = await _read_body(call.headers, receive) if spec.method == "POST" else b""
+        body = await read_body(call.headers, receive) if spec.method == "POST" else b""
         inputs = requests.read(spec, path_id=call.id, query=call.query, body=body)
         result = await self._perform(door.tenant, spec.operation, inputs, reference=reference)
         return self._reply(door, spec.operation, result)
@@ -196,7 +196,7 @@ def _shapes() -> dict[tuple[str, ...], dict[str, OperationSpec]]:
 _SHAPES = _shapes()
 
 
-async def _read_body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
+async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
     """The body, at most MAX_BODY_BYTES, read within BODY_TIMEOUT_S."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BODY_BYTES:
@@ -223,7 +223,7 @@ async def _receive_all(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def _send(send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]]) -> None:
+async def send_json(send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]]) -> None:
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
@@ -239,7 +239,7 @@ def _log_error(error: GatewayError, reference: str) -> None:
     log.log(level, "%s %d %s %s", reference, error.status, error.code, error.detail or "")
 
 
-def _log_crash(exc: Exception, reference: str) -> None:
+def log_crash(exc: Exception, reference: str) -> None:
     """Where it happened, but not the exception's text: that may quote the request."""
     where = "".join(traceback.format_tb(exc.__traceback__))
     log.error("%s 500 internal_error: %s\n%s", reference, type(exc).__name__, where)
@@ -263,7 +263,7 @@ async def answer_http_exception(request: Request, exc: Exception) -> Response:
 async def answer_crash(request: Request, exc: Exception) -> Response:
     """Anything unforeseen, in the canonical shape and without its text."""
     reference = _new_reference()
-    _log_crash(exc, reference)
+    log_crash(exc, reference)
     return _json_response(InternalError(), reference, {})
 
 

@@ -28,7 +28,7 @@ from gateway.sandbox.rtopilot_office import Organisation
 from gateway.sandbox.rtopilot_progress import ProgressServer, progress_stand_in
 from gateway.sandbox.serve import running
 
-PROGRESS = False
+PROGRESS = True
 """Whether the gateway tells RTOPilot of progress, and the day waits for that."""
 POLL_EVERY = "2s"
 

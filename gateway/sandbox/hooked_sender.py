@@ -64,11 +64,12 @@ class Postman:
 
     def post(self, event: Event) -> None:
         """Take one event; it is sent soon."""
-        if not self._switches().hook_url or self._switches().lost:
+        switches = self._switches()
+        if not switches.hook_url or switches.lost:
             return
         self._add(1)
         loop = self._running()
-        loop.call_soon_threadsafe(self._gather, event)
+        loop.call_soon_threadsafe(self._gather, event, switches)
 
     def idle(self, within_s: float = 10.0) -> bool:
         """Wait until nothing is on its way; whether that came about."""
@@ -99,14 +100,13 @@ class Postman:
         self._tasks: set[asyncio.Task[None]] = set()
         loop.run_forever()
 
-    def _gather(self, event: Event) -> None:
+    def _gather(self, event: Event, switches: HookedSwitches) -> None:
         self._gathered.append(event)
         if len(self._gathered) == 1:
-            asyncio.get_running_loop().call_later(self._switches().linger_s, self._flush)
+            asyncio.get_running_loop().call_later(switches.linger_s, self._flush, switches)
 
-    def _flush(self) -> None:
+    def _flush(self, switches: HookedSwitches) -> None:
         events, self._gathered = self._gathered, []
-        switches = self._switches()
         size = switches.batch if switches.body in ("array", "list", "jwt") else 1
         batches = [events[start : start + size] for start in range(0, len(events), size)]
         self._add(len(batches) * (1 + switches.duplicates) - len(events))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -83,14 +84,12 @@ def postgres_engine(url: URL) -> Engine:
 
 
 def dumps(value: object) -> str:
-    """JSON that both databases can look into: NUL, which PostgreSQL cannot, becomes U+FFFD."""
+    """JSON that both databases can look into: what PostgreSQL cannot take becomes U+FFFD."""
     try:
         text = orjson.dumps(value).decode()
-    except TypeError:  # whole numbers beyond 64 bits and lone surrogates: rare, legal, and not orjson's
-        text = json.dumps(value)
-    if "\\u" not in text:
-        return text
-    return _UNSTORABLE.sub(lambda found: found[1] + "\ufffd", text)
+    except TypeError:  # whole numbers beyond 64 bits and lone surrogates: rare, and not orjson's
+        text = _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    return _NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
 
 
 def loads(text: str | bytes | float) -> Any:
@@ -103,10 +102,8 @@ def loads(text: str | bytes | float) -> Any:
         return json.loads(text)
 
 
-_UNSTORABLE = re.compile(
-    r"(?<!\\)((?:\\\\)*)"  # not the end of an escaped backslash
-    r"(?:\\u0000|\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2})"
-)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not where its backslash is the second of an escaped one
 _CONNECTION = {
     "application_name": "lms-gateway",
     "connect_timeout": 5,
@@ -144,6 +141,17 @@ def _pragmas(pragmas: list[str]) -> Callable[[Any, Any], None]:
             dbapi_connection.execute(f"PRAGMA {pragma}").close()
 
     return on_connect
+
+
+def _replace_nul(dbapi_connection: Any, _record: Any) -> None:
+    """Text columns of PostgreSQL cannot hold NUL, and some vendor may send one: U+FFFD, as in `dumps`."""
+    from psycopg.types.string import StrDumperUnknown
+
+    class Dumper(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    dbapi_connection.adapters.register_dumper(str, Dumper)
 
 
 def _begin(statement: str) -> Callable[[Any], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from sqlalchemy.exc import (
@@ -35,13 +36,25 @@ _SQLITE = {
         "The database file cannot be opened. Check that the folder under `store` exists and may be written."
     ),
 }
+_RESTARTED = "The database server was stopped or is starting. Please try again in a moment."
 _POSTGRES = {
     "53100": "The disk of the database server is full. Free some space there.",
     "53300": "The database server takes no more connections. Raise max_connections or run fewer gateways.",
     "28P01": "The database server refused the password. Check `store` in config.yaml.",
     "3D000": "The database named under `store` does not exist. Create it, then run `lms-gateway db upgrade`.",
     "42P01": "The database has no gateway tables yet. Run `lms-gateway db upgrade`.",
+    "55P03": "Something else locks the database (a backup, a psql shell?). Please try again.",
+    "57P01": _RESTARTED,
+    "57P02": _RESTARTED,
+    "57P03": _RESTARTED,
     "25006": "The database server is read-only just now (a standby?). Point `store` at the primary.",
+}
+# A connection that is refused comes without a code, only with the server's own words (in its language).
+_REFUSED = {
+    "password authentication failed": "28P01",
+    "too many (clients|connections)|remaining connection slots": "53300",
+    'database "[^"]*" does not exist': "3D000",
+    "the database system is": "57P03",
 }
 _ELSE = "The database cannot be used just now. Check that it is running and reachable."
 _OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
@@ -75,4 +88,8 @@ def _sentence(orig: BaseException | None) -> str | None:
     code = getattr(orig, "sqlite_errorcode", None)
     if code is not None:
         return _SQLITE.get(code & 0xFF)  # the low byte is the primary code of an extended one
-    return _POSTGRES.get(getattr(orig, "sqlstate", None) or "")
+    return _POSTGRES.get(getattr(orig, "sqlstate", None) or _code_of_words(str(orig)))
+
+
+def _code_of_words(text: str) -> str:
+    return next((code for words, code in _REFUSED.items() if re.search(words, text)), "")

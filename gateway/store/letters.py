@@ -185,7 +185,7 @@ HOP = """
                 WHERE outbox.state = 'pending' AND outbox.tenant > hop.tenant)
         FROM hop WHERE hop.tenant IS NOT NULL
     )"""
-"""Tenants with something to send, from one to the next along the index: however much waits, it is not read."""
+"""Tenants with something to send, from one to the next along the index: what waits is not read."""
 SAME_ENROLMENT = and_(enrolment.c.tenant == outbox.c.tenant, enrolment.c.id == outbox.c.id)
 _DEAD = text("outbox.state = 'dead'")
 _IN_STATE: dict[str, Any] = {"pending": IS_PENDING, "dead": _DEAD, "done": outbox.c.state == "done"}

@@ -19,9 +19,9 @@ RECEIVED_DAYS = 7.0
 
 
 def retention(conn: Connection, now: float, days: float = 30.0, chunk: int = 500) -> int:
-    """Delete up to `chunk` rows each of finished runs with their steps, traces, tasks, manual items, webhooks.
+    """Delete up to `chunk` rows each of finished runs with their steps, traces, tasks, manual list, inbox.
 
-    Webhooks that were worked off stay 7 days at most; what was to be told of ended enrolments is let go.
+    What was received and worked off stays 7 days at most; what was to be told of ended enrolments is let go.
     Returns how many rows went, steps not counted: call again, in a new transaction, until it says 0.
     """
     before = now - days * DAY_S

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -17,6 +19,11 @@ from gateway.store.faults import is_repeatable, store_error
 T = TypeVar("T")
 
 TRIES = 3
+MAX_WAITING = 10_000
+WAIT_S = 10.0
+"""How long a closure waits for a thread; longer, and the database does not keep up, or does not answer."""
+_CLOSED = "The database is closed: the gateway is shutting down."
+_OVERLOADED = "Too much is waiting for the database. It does not answer, or the gateway is overloaded."
 
 
 class ThreadedTransactions:
@@ -28,13 +35,27 @@ class ThreadedTransactions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._threads = ThreadPoolExecutor(POSTGRES_THREADS, thread_name_prefix="store")
+        self._room = threading.Semaphore(MAX_WAITING)
         self._closed = False
 
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """The closure's result, committed; raises as `GroupCommit.run` does."""
+        # Shielded: cancelling a future whose closure still waits for a thread would take it out of the queue
+        return await asyncio.shield(asyncio.wrap_future(self._submit(fn)))
+
+    def _submit(self, fn: Callable[[Connection], T]) -> Future[T]:
         if self._closed:
-            raise StoreError("The database is closed: the gateway is shutting down.")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, transact, self._engine, fn)
+            raise StoreError(_CLOSED)
+        if not self._room.acquire(blocking=False):
+            raise StoreError(_OVERLOADED)
+        future = self._threads.submit(self._in_time, fn, time.monotonic() + WAIT_S)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def _in_time(self, fn: Callable[[Connection], T], before: float) -> T:
+        if time.monotonic() > before:
+            raise StoreError(_OVERLOADED)
+        return transact(self._engine, fn)
 
     def close(self) -> None:
         """Finish what was accepted, then stop. Blocks."""

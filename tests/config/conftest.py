@@ -59,13 +59,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def read(folder: Path) -> Callable[..., Any]:
+def environ() -> dict[str, str]:
+    """The environment that is read; a test may add to it."""
+    return dict(ENVIRON)
+
+
+@pytest.fixture
+def read(folder: Path, environ: dict[str, str]) -> Callable[..., Any]:
     """Loads config.yaml with these lines under its tenant: the deployment."""
 
     def read(*lines: str, inbound: str = INBOUND) -> Any:
         text = TENANT + "\n".join(f"    {line}" for line in (inbound, *lines)) + "\n"
         (folder / "config.yaml").write_text(text)
-        return load_config(folder / "config.yaml", environ=ENVIRON)
+        return load_config(folder / "config.yaml", environ=environ)
 
     return read
 

@@ -1,5 +1,7 @@
 """`rtopilot` of a tenant: the key's file, and what its webhooks must prove."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,3 +201,19 @@ def test_what_is_likely_a_mistake_is_a_warning(read: Any, written: str, places: 
     warnings = read(hooks(written)).warnings
     assert [each.place for each in warnings] == [f"tenants.acme.rtopilot.hooks.{place}" for place in places]
     assert "written-out" not in "\n".join(map(str, warnings))
+
+
+# -- what is shipped -----------------------------------------------------------------------------------
+
+
+def test_the_shipped_example_loads_once_uncommented(acme: Any, environ: dict[str, str]) -> None:
+    lines = (Path(__file__).parents[2] / "config.yaml").read_text(encoding="utf-8").splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("  #     # hooks:"))
+    last = next(at for at, line in enumerate(lines) if line.startswith("  #     # extra_fields:"))
+    shown = [line.removeprefix("  #     # ") for line in lines[first:last]]
+    for name in re.findall(r"\$\{env:(\w+)\}", "\n".join(shown)):
+        environ[name] = f"a-secret-for-{name}"
+    found = acme("rtopilot:", *(f"  {line}" for line in shown)).rtopilot.hooks
+    assert found.rules.scheme == HookScheme(header="x-signature")
+    assert list(found.rules.secrets) == ["student.merged", "student.created"]
+    assert found.merged.survivor.text == "data.id"

@@ -9,9 +9,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import select
 
 from gateway import ids
 from gateway.mapping.load import parse_mapping
@@ -19,10 +20,11 @@ from gateway.mapping.settings import parse_settings
 from gateway.outbound import Answer
 from gateway.perform import Tenant, TenantSpec, open_tenant
 from gateway.perform.enrolments import canonical_key
-from gateway.store import enrolments, manual, outbox, schedules, tokens
+from gateway.store import enrolments, manual, schedules, tokens
 from gateway.store.clock import Clock
 from gateway.store.database import Database
 from gateway.store.enrolments import StoredEnrolment
+from gateway.store.tables_progress import outbox
 
 BASE = "https://lms.example/api"
 START = 1_780_000_000.0
@@ -102,8 +104,8 @@ class Lms:
         for pattern, replies in self.replies.items():
             if replies and re.fullmatch(pattern, what):
                 return _scripted(replies.pop(0))
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        return self._found(method, url.path.strip("/").split("/")[1:], query, more.get("content") or b"")
+        query = dict(more.get("query") or ())
+        return self._found(method, url.path.strip("/").split("/"), query, more.get("content") or b"")
 
     def _found(self, method: str, parts: list[str], query: dict[str, str], content: bytes) -> Answer:
         match (method, parts):
@@ -228,8 +230,9 @@ class World:
 
     async def queued(self, tenant: str = "acme") -> dict[str, int]:
         """What RTOPilot is to be told: enrolment -> per cent."""
-        items = await self.database.read(lambda conn: outbox.list_items(conn, tenant=tenant, limit=1000))
-        return {item.id: item.value for item in items}
+        query = select(outbox.c.id, outbox.c.value).where(outbox.c.tenant == tenant)
+        rows = await self.database.read(lambda conn: conn.execute(query).all())
+        return {row.id: row.value for row in rows}
 
     async def todo(self) -> list[manual.ManualItem]:
         return await self.database.read(lambda conn: manual.list_items(conn))

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import orjson
 import pytest
 
 from gateway.errors import StoreError
@@ -11,16 +12,28 @@ from gateway.sandbox.serve import running
 from gateway.store import leases, outbox, pauses
 from gateway.store.database import Database
 from tests.support.delivery_rig import DeliveryRig
+from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 from tests.support.waiting import soon
 
 DAY_S = 86_400.0
 
 
 @pytest.fixture
-async def rig(tmp_path):
+def store_url(request, tmp_path):
+    """SQLite, or where a test is marked `on_both` each database in turn."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'gateway.db'}"
+
+
+on_both = pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+async def rig(store_url):
     server = ProgressServer(switches=ProgressSwitches(strict=True))
     app = progress_stand_in(server)
-    database = Database.open(f"sqlite:///{tmp_path / 'gateway.db'}")
+    database = Database.open(store_url)
     with running(app) as url:
         made = DeliveryRig(database, app, server, url)
         made.tenant()
@@ -34,6 +47,7 @@ async def rig(tmp_path):
 # -- what is sent -------------------------------------------------------------------------------------
 
 
+@on_both
 async def test_a_value_is_delivered_once(rig):
     await rig.enrol("enr_1")
     await rig.put("enr_1", 40)
@@ -95,6 +109,7 @@ async def test_a_cancel_while_it_waits_for_its_turn_stops_it(rig):
     assert (await rig.item("enr_7")).owner is None
 
 
+@on_both
 async def test_a_newer_value_while_the_older_is_in_flight_is_sent_after_it(rig):
     await rig.enrol("enr_1")
     await rig.put("enr_1", 40)
@@ -168,6 +183,7 @@ async def test_a_late_id_is_found_within_the_hour(rig):
     assert rig.held("enr_1") == 40
 
 
+@on_both
 @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
 async def test_retry_after_holds_the_whole_tenant(rig, as_date):
     await rig.enrol("enr_1", "enr_2")
@@ -205,6 +221,14 @@ async def test_throttling_without_a_time_waits_longer_each_time(rig):
         await gateway.round()
     rests.append(rig.clock.now() - began)
     assert rests[0] == 0 and rests[1] >= 4 and rests[2] >= 9 and rests[3] >= 19
+    await rig.put("enr_3", 50)
+    rig.app.faults.arm(Fault(kind="too_many"))
+    await gateway.round()
+    began = rig.clock.now()
+    while rig.held("enr_3") != 50:
+        rig.clock.move(1)
+        await gateway.round()
+    assert rig.clock.now() - began < 19, "after a success it begins anew"
 
 
 async def test_a_redirect_is_not_followed_and_keeps_the_queue(rig, caplog):
@@ -249,6 +273,7 @@ async def test_the_first_reply_of_each_status_is_kept(rig):
 # -- the key ------------------------------------------------------------------------------------------
 
 
+@on_both
 async def test_a_rotated_key_pauses_the_tenant_and_a_new_one_resumes_it(rig, tmp_path, caplog):
     file = tmp_path / "key"
     rig.tenant("academy", key_file=file)
@@ -305,6 +330,7 @@ async def test_a_pause_that_is_lifted_by_hand_is_tried_again(rig):
 # -- RTOPilot away ------------------------------------------------------------------------------------
 
 
+@on_both
 async def test_a_day_away_loses_nothing_and_drains_by_age_within_the_pacing(rig):
     ids = [f"enr_{n:02}" for n in range(30)]
     await rig.enrol(*ids)
@@ -335,6 +361,33 @@ async def test_a_day_away_loses_nothing_and_drains_by_age_within_the_pacing(rig)
     assert sorted(order) == sorted(set(ids) - {arrivals[0][0]})
     assert all(abs(order.index(id) - at) <= 2 for at, id in enumerate(sorted(order)))
     assert sum(rig.paused) >= (len(ids) - 10) / 5 * 0.8
+
+
+async def test_when_rtopilot_goes_away_in_the_middle_the_rest_of_the_queue_is_left_alone(rig):
+    ids = [f"enr_{n:02}" for n in range(30)]
+    await rig.enrol(*ids)
+    gateway = rig.gateway()
+    await rig.put(ids[0], 40)
+    await gateway.round()
+    rig.app.faults.arm(Fault(kind="error", status=502, count=None))
+    for id in ids[1:]:
+        await rig.put(id, 40)
+    await gateway.round()
+    assert len(rig.pushed()) - 1 <= 6, "five in a row, and one that was under way"
+    tried = [id for id in ids if (await rig.item(id)).tries]
+    assert len(tried) <= 6 and all([(await rig.item(id)).owner is None for id in ids])
+
+
+async def test_an_unknown_id_after_an_absence_has_its_own_hour(rig):
+    await rig.enrol("enr_1")
+    rig.app.faults.arm(Fault(kind="error", status=503, count=3), Fault(kind="error", status=404))
+    await rig.put("enr_1", 40)
+    gateway = rig.gateway()
+    for _ in range(4):
+        rig.clock.move(3600)
+        await gateway.round()
+    item = await rig.item("enr_1")
+    assert item.cause == "not_found" and 48 <= item.due_at - rig.clock.now() <= 72
 
 
 async def test_a_poisoned_row_does_not_keep_the_others_back(rig):
@@ -370,6 +423,7 @@ async def test_after_a_fortnight_of_failing_a_row_is_dead(rig):
 # -- crashes, several gateways, stopping --------------------------------------------------------------
 
 
+@on_both
 async def test_killed_between_the_put_and_its_acknowledgement_the_newest_value_is_sent_next(rig):
     await rig.enrol("enr_1")
     await rig.put("enr_1", 40)
@@ -401,6 +455,7 @@ async def test_a_lost_answer_repeats_the_value_and_never_an_older_one(rig):
     assert rig.pushed() == [("enr_1", 40), ("enr_1", 60)]
 
 
+@on_both
 async def test_two_gateways_never_have_two_requests_in_flight_for_one_enrolment(rig):
     ids = [f"enr_{n}" for n in range(6)]
     await rig.enrol(*ids)
@@ -423,6 +478,7 @@ async def test_two_gateways_never_have_two_requests_in_flight_for_one_enrolment(
         assert sum(start <= began < end for start, end in flights) <= 2, "two at once for a tenant"
 
 
+@on_both
 async def test_many_tenants_are_served_at_once(rig):
     names = [f"rto-{n}" for n in range(40)]
     for name in names:
@@ -571,21 +627,28 @@ async def test_a_store_that_fails_after_the_push_repeats_it_when_the_lease_is_ov
 
 
 async def test_a_row_whose_lease_is_nearly_over_is_not_sent_any_more(rig):
-    ids = [f"enr_{n}" for n in range(7)]
+    ids = [f"enr_{n}" for n in range(8)]
     await rig.enrol(*ids)
-    await rig.put("enr_0", 40, ago_s=99)
     for id in ids:
         await rig.put(id, 40)
 
     async def stalls(_):
         rig.clock.move(20)  # of a lease of 30 s, for a request of up to 10 s
 
+    pool, left_s = rig.targets["college"].pool, []
+    send = pool.send
+
+    async def watched(*words, content, **options):
+        item = await rig.item(orjson.loads(content)["lmsEnrolmentId"])
+        left_s.append(item.lease_until - rig.clock.now())
+        return await send(*words, content=content, **options)
+
+    pool.send = watched
     gateway = rig.gateway(pause=stalls)
-    await gateway.round()
     while await gateway.round():
         pass
+    assert min(left_s) > 10
     assert sorted(rig.pushed()) == [(id, 40) for id in ids]
-    assert all([(await rig.item(id)).state == "done" for id in ids])
 
 
 async def test_an_outcome_for_a_row_that_somebody_else_has_now_changes_nothing(rig):
@@ -604,15 +667,22 @@ async def test_an_outcome_for_a_row_that_somebody_else_has_now_changes_nothing(r
 
 
 async def test_a_value_put_while_a_turn_ends_is_not_left_for_the_next_look(rig):
-    ids = [f"enr_{n}" for n in range(20)]
-    await rig.enrol(*ids)
-    gateway = rig.gateway(look_every_s=600.0)
+    await rig.enrol("enr_1", "enr_2")
+    gateway, write = rig.gateway(look_every_s=600.0), rig.database.write
+
+    async def as_it_ends(fn):
+        result = await write(fn)
+        if result == [] and not await rig.database.read(lambda conn: outbox.get(conn, "college", "enr_2")):
+            await rig.put("enr_2", 50)  # after the last claim found nothing
+            gateway.kick()
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return result
+
+    await rig.put("enr_1", 40)
+    rig.database.write = as_it_ends
     worker = asyncio.create_task(gateway.forever())
-    for id in ids:
-        await rig.put(id, 40)
-        gateway.kick()
-        rig.clock.move(2)
-        await soon(lambda id=id: rig.held(id) == 40)
+    await soon(lambda: rig.held("enr_2") == 50)
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await worker

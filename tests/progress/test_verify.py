@@ -427,6 +427,28 @@ def test_a_standard_webhook_with_signatures_of_other_versions_only_is_refused():
     )
 
 
+@pytest.mark.parametrize("value", ["{}", "Bearer {}", "bearer  {} "])
+def test_a_jwt_may_stand_in_a_header_with_or_without_its_scheme(value):
+    webhook = hook("jwt", token="headers.x_jwt", algorithms=("HS256",))
+    token = by_jwt(NEW, NOW).raw.decode()
+    assert (
+        judge(webhook, Delivery(raw=RAW, headers=headers(x_jwt=value.format(token))), webhook=NEW) == VERIFIED
+    )
+    assert judge(webhook, Delivery(raw=token.encode(), headers=headers(x_jwt="x")), webhook=NEW) == refused(
+        "no-token"
+    )
+    assert judge(webhook, Delivery(raw=token.encode()), webhook=NEW) == refused("no-token")
+
+
+def test_a_jwt_is_refused_where_its_place_cannot_be_read():
+    webhook = hook("jwt", token="join('', query)", algorithms=("HS256",))
+    assert judge(webhook, by_jwt(NEW, NOW), webhook=NEW) == refused("no-token")
+
+
+def test_without_a_place_for_the_signature_everything_is_refused():
+    assert judge(hook("hmac"), by_hmac(NEW, NOW), webhook=NEW) == refused("no-signature")
+
+
 def test_an_expression_that_fails_on_a_delivery_is_a_refusal():
     webhook = hook("shared-token", token="join('', body)")
     assert judge(webhook, Delivery(raw=b'{"a":1}'), webhook=NEW) == refused("unreadable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 
 import jwt
@@ -108,8 +109,6 @@ def test_a_public_key_is_never_an_hmac_secret(allowed):
 
 
 def _hmac(key, text):
-    import hmac
-
     return hmac.new(key, text.encode(), "sha256").hexdigest().upper().encode()
 
 

@@ -96,7 +96,7 @@ async def test_many_at_once_make_one_look(clock):
         httpx.Response(200, text="<html>"),
         httpx.Response(200, text="[" * 100_000),
         httpx.Response(200, json={"keys": []}),
-        httpx.Response(200, text=" " * (MAX_BYTES + 1)),
+        httpx.Response(200, text=json.dumps(jwks("b")) + " " * MAX_BYTES),
         NotSent("no connection"),
     ],
     ids=["status", "redirect", "html", "deep", "empty", "large", "down"],

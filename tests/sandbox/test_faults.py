@@ -17,6 +17,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from gateway.sandbox import faults as faults_module
+from gateway.sandbox import journal as journal_module
 from gateway.sandbox.control import Clock, StandIn, switched
 from gateway.sandbox.faults import AnswerLost, Fault, FaultList, token_expired
 from gateway.sandbox.journal import Journal
@@ -334,6 +335,25 @@ async def test_journal_keeps_each_request_as_it_arrived(shop, client):
     assert (entry.number, entry.method, entry.raw_path, entry.query) == (1, "POST", "/items/a%3Ab", "x=%201")
     assert ("authorization", "Basic abc") in entry.headers
     assert (entry.body, entry.status, entry.time) == (b"te\xff", 200, START)
+
+
+async def test_calls_are_counted_by_endpoint_and_the_names_are_bounded(shop, client, monkeypatch):
+    monkeypatch.setattr(journal_module, "MAX_LABELS", 2)
+    for path in ("/a", "/b", "/a", "/c", "/d"):
+        await client.get(path)
+    counted = (await client.get("/_control/calls")).json()
+    assert counted == {"GET /a": 2, "GET /b": 1, "(others)": 2}
+    shop.reset()
+    assert not shop.journal.calls
+
+
+async def test_a_request_ends_when_it_is_answered(shop, client):
+    await client.get("/items")
+    entry = shop.journal.entries[0]
+    assert entry.ended is not None and 0 <= entry.ended - entry.began < 5
+    first = entry.ended
+    entry.end()
+    assert entry.ended == first
 
 
 async def test_journal_is_bounded_but_goes_on_counting():

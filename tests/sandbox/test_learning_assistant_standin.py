@@ -1033,6 +1033,32 @@ async def test_completed_progress_moves_the_candidate_to_the_completed_ones():
     assert (await vendor.candidates(active="false", completed="true")).all("CandidateUUID") == [CANDIDATE]
 
 
+@pytest.mark.parametrize(("text", "shown"), [("abc", "abc"), ("150", "150"), ("", ""), (None, None)])
+async def test_progress_may_show_nonsense_until_it_is_set_again(text, shown):
+    vendor = await logged_in()
+    place = {"candidate_uuid": CANDIDATE, "course_uuid": COURSE}
+    await vendor.act("show_percent", **place, text=text)
+    assert (await vendor.progress()).all("PercentComplete")[0] == shown
+    await vendor.act("set_progress", **place, percent=41)
+    assert (await vendor.progress()).all("PercentComplete")[0] == "41.0"
+
+
+async def test_progress_is_reset_with_its_units():
+    vendor = await logged_in()
+    place = {"candidate_uuid": CANDIDATE, "course_uuid": COURSE}
+    await vendor.act("set_progress", **place, percent=100, units={UNITS[0]: 100}, completed=True)
+    await vendor.act("reset_progress", **place)
+    assert (await vendor.progress()).all("PercentComplete") == ["0.0"] * 4
+    assert (await vendor.candidates(active="true", completed="false")).all("CandidateUUID") == [CANDIDATE]
+
+
+async def test_calls_are_counted_by_method():
+    vendor = await logged_in()
+    await vendor.progress()
+    await vendor.progress()
+    assert vendor.stand_in.journal.calls == {"Authenticate": 1, "GetProgress": 2}
+
+
 async def test_progress_of_an_unknown_candidate_is_a_fault_or_nil():
     assert "was not found" in (await (await logged_in()).progress(candidate="x")).fault()
     reply = await (await logged_in(unknown_progress="nil")).progress(candidate="x")

@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from gateway.sandbox.rtopilot_progress import (
     new_key,
     progress_stand_in,
 )
-from gateway.sandbox.rtopilot_promises import broken_promises
+from gateway.sandbox.rtopilot_promises import OVERLAP_S, all_broken_promises, broken_promises
 from gateway.sandbox.serve import running
+from tests.support.waiting import until
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BODY = {"lmsEnrolmentId": "enr_1", "progress": 40}
@@ -320,7 +323,11 @@ async def test_the_control_surface_shows_state_and_resets_it():
     rig = Rig()
     await rig.push(40)
     state = (await rig.send("GET", "/_control/state")).json()
-    assert state == {"progress": {"Acme Training": {"enr_1": 40}}, "violations": []}
+    assert state == {
+        "progress": {"Acme Training": {"enr_1": 40}},
+        "certificates": {"Acme Training": {}},
+        "violations": [],
+    }
     rotated = await rig.send("POST", "/_control/act/rotate", json={"organisation": "Acme Training"})
     assert (await rig.send(key=rotated.json())).status_code == 200
     await rig.send("POST", "/_control/switches", json={"strict": True})
@@ -355,3 +362,90 @@ def test_it_runs_as_a_process():
         finally:
             process.terminate()
     assert process.returncode in (0, -signal.SIGTERM)
+
+
+async def test_a_certificate_is_issued_only_when_a_hundred_arrives():
+    rig = Rig()
+    await rig.push(99)
+    assert rig.enrolment.certificate_at is None
+    await rig.push(100)
+    issued = rig.clock.now()
+    await rig.push(100)
+    assert rig.enrolment.certificate_at == issued
+    state = (await rig.send("GET", "/_control/state")).json()
+    assert state["certificates"] == {"Acme Training": {"enr_1": issued.isoformat()}}
+    assert all_broken_promises(rig.server, {"enr_1": issued}) == []
+    assert all_broken_promises(rig.server, {}) == [
+        "Acme Training: request 2: enr_1=100 came before the vendor called it completed",
+        "Acme Training: request 3: enr_1=100 came before the vendor called it completed",
+        "Acme Training: rto-1 has a certificate the vendor knows nothing of",
+    ]
+
+
+async def test_a_certificate_stays_good_after_a_transfer():
+    rig = Rig()
+    await rig.push(100)
+    rig.enrolment.hold("enr_2", rig.clock.now())
+    assert all_broken_promises(rig.server, {"enr_1": START}) == []
+
+
+async def test_promises_over_all_organisations_include_the_servers_own_violations():
+    rig = Rig()
+    rig.server.hold("Acme Training", "enr_1")
+    await rig.push(10)
+    assert all_broken_promises(rig.server, {}) == ["Acme Training: enr_1 is held by rto-1, rto-2"]
+
+
+def test_two_requests_for_one_enrolment_at_a_time_break_a_promise():
+    rig = Rig()
+    rig.server.hold("Acme Training", "enr_2")
+    rig.app.faults.arm(Fault(kind="slow_answer", seconds=60))
+    headers = {"Authorization": f"Bearer {rig.key}"}
+    with running(rig.app) as url, httpx.Client(trust_env=False, headers=headers) as client:
+        slow = threading.Thread(target=httpx.put, args=(url + PATH,), kwargs={"json": BODY, "headers": headers, "trust_env": False})  # fmt: skip
+        slow.start()
+        until(lambda: rig.server.journal.entries, what="the slow request")
+        client.put(url + PATH, json=BODY | {"lmsEnrolmentId": "enr_2"})
+        client.put(url + PATH, json=BODY | {"progress": 50})
+        late = time.monotonic() + 2 * OVERLAP_S  # more than what a server may notice late
+        until(lambda: time.monotonic() > late)
+        client.delete(url + "/_control/faults")
+        slow.join()
+    assert promises(rig) == ["request 3: enr_1=50 came while another request for it was open"]
+
+
+def test_a_request_that_was_given_up_does_not_overlap_the_next():
+    rig = Rig()
+    rig.app.faults.arm(Fault(kind="slow_answer", seconds=60))
+    headers = {"Authorization": f"Bearer {rig.key}"}
+    with running(rig.app) as url, httpx.Client(trust_env=False, headers=headers) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.put(url + PATH, json=BODY, timeout=0.2)
+        assert client.put(url + PATH, json=BODY).status_code == 200
+        entries = rig.server.journal.entries
+        assert until(lambda: entries[0].ended) - entries[1].began < OVERLAP_S
+        client.delete(url + "/_control/faults")
+    assert promises(rig) == []
+
+
+async def test_organisations_and_ids_are_made_over_the_control_surface():
+    rig = Rig()
+    key = (
+        await rig.send("POST", "/_control/act/admit", json={"organisation": "New", "key": "rtop_n"})
+    ).json()
+    held = await rig.send("POST", "/_control/act/hold_all", json={"organisation": "New", "ids": ["a", "b"]})
+    assert (key, held.json()) == ("rtop_n", 2)
+    assert (await rig.send(key=key, json=BODY | {"lmsEnrolmentId": "b"})).status_code == 200
+    released = await rig.send("POST", "/_control/act/release", json={"organisation": "New", "id": "b"})
+    assert released.json() == 1
+    rig.clock.advance(1)
+    await rig.send(key=key, json=BODY | {"lmsEnrolmentId": "b"})
+    assert all_broken_promises(rig.server, {}) == ["New: request 2: b=40 came after Cancel or Transfer"]
+    again = await rig.send("POST", "/_control/act/admit", json={"organisation": "New"})
+    assert (await rig.send(key=key)).status_code == 401
+    assert re.fullmatch(r"rtop_[0-9a-f]{64}", again.json())
+
+
+async def test_the_journal_may_be_longer_than_usual():
+    server = ProgressServer(keep=6000)
+    assert server.journal.entries.maxlen == 6000

@@ -829,6 +829,63 @@ async def test_progress_can_be_set_to_any_text_and_back(portal, api):
     assert (await api.get(path)).json()["completion_percentage"] == "11"
 
 
+@pytest.mark.parametrize("percentage", ["", "66.7", "150", "-1", "abc", None])
+async def test_odd_percentages_are_shown_everywhere_alike(portal, api, percentage):
+    arguments = {"percentage": percentage, "shown_as_null": percentage is None}
+    act(portal, "set_progress", user_id=7, course_id=126, **arguments)
+    rows = (await api.get("courses/id:126")).json()["users"]
+    shown = [row["completion_percentage"] for row in rows if row["id"] == "7"]
+    status = (await api.get("getuserstatusincourse/user_id:7,course_id:126")).json()
+    course = (await api.get("users/id:7")).json()["courses"][0]
+    assert [*shown, status["completion_percentage"], course["completion_percentage"]] == [percentage] * 3
+    act(portal, "set_progress", user_id=7, course_id=126, percentage="40")
+    status = (await api.get("getuserstatusincourse/user_id:7,course_id:126")).json()
+    assert status["completion_percentage"] == "40"
+
+
+async def test_a_course_sweep_shows_roles_and_ends_of_everyone_in_it(portal, api):
+    act(portal, "expire", user_id=7, course_id=126)
+    act(portal, "unenrol", user_id=12, course_id=126)
+    rows = {row["id"]: row for row in (await api.get("courses/id:126")).json()["users"]}
+    assert {id: row["role"] for id, row in rows.items()} == {
+        "2": "instructor",
+        "7": "learner",
+        "11": "learner",
+    }
+    assert (rows["7"]["completion_percentage"], rows["7"]["expired_on"] != "") == ("11", True)
+    assert rows["7"]["completed_on_timestamp"] == "" and rows["11"]["completed_on_timestamp"].isdecimal()
+    assert not effects(portal), "staff did it, not the API"
+    assert refusal(await api.get("getuserstatusincourse/user_id:12,course_id:126"))[0] == 400
+
+
+async def test_a_unit_is_finished_at_a_time_of_its_own(portal, api):
+    at = "2026-03-03T23:30:00+08:00"
+    act(portal, "complete_units", user_id=7, course_id=126, unit_ids=[904], at=at)
+    act(portal, "complete_units", user_id=7, course_id=126, unit_ids=[903], status="not_passed", at=at)
+    status = (await api.get("getuserstatusincourse/user_id:7,course_id:126")).json()
+    units = {unit["id"]: unit for unit in status["units"]}
+    assert (units["904"]["completed_on"], units["904"]["completed_on_timestamp"]) == (
+        "03/03/2026, 23:30:00",
+        "1772551800",
+    )
+    assert (units["903"]["completed_on"], units["903"]["completion_status"]) == ("", "Not passed")
+
+
+async def test_progress_is_reset_by_staff(portal, api):
+    act(portal, "reset_progress", user_id=11, course_id=126)
+    status = (await api.get("getuserstatusincourse/user_id:11,course_id:126")).json()
+    assert (status["completion_percentage"], status["completed_on"]) == ("0", "")
+    assert len((await api.get("gettimeline/event_type:course_reset_user_progress")).json()) == 1
+
+
+async def test_calls_are_counted_by_endpoint(api):
+    for path in ("courses", "courses/id:126", "courses/id:127", "Users/id:7", "siteinfo"):
+        await api.get(path)
+    await api.get("http://lms.test/elsewhere")
+    counted = (await api.get("http://lms.test/_control/calls")).json()
+    assert counted == {"courses": 1, "courses/id": 2, "users/id": 1, "siteinfo": 1, "/elsewhere": 1}
+
+
 async def test_course_completed_by_staff_may_keep_its_percentage_and_give_a_certificate(portal, api):
     act(portal, "complete_course", user_id=7, course_id=126, percentage="40", certificate=True)
     user = (await api.get("users/id:7")).json()
@@ -873,6 +930,8 @@ async def test_deleted_user_is_no_longer_available_and_out_of_every_list(portal,
         ("complete_units", {"user_id": 7, "course_id": 126, "unit_ids": [1]}),
         ("complete_units", {"user_id": 7, "course_id": 126, "unit_ids": [901], "status": "eaten"}),
         ("expire", {"user_id": 8, "course_id": 126}),
+        ("unenrol", {"user_id": 8, "course_id": 126}),
+        ("complete_units", {"user_id": 7, "course_id": 126, "unit_ids": [901], "at": "2026-03-03T23:30:00"}),
         ("delete_user", {"user_id": "x"}),
     ],
 )

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from gateway.store import leases
+from gateway.store import enrolments, inbox, leases, outbox, schedules
 from gateway.store.dead import release_dead
 
 NOW = 1_000.0
@@ -39,3 +39,35 @@ async def test_only_leases_of_dead_processes_of_this_machine_are_freed(database,
         lambda conn: leases.acquire(conn, "acme", "204", "someone else", NOW + 2, 90)
     )
     assert taken is freed
+
+
+def progress_claimed(conn, owner, now):
+    """How many rows of progress, one of each table, this owner gets."""
+    return [
+        len(outbox.claim(conn, "acme", owner, now, 600.0, 9)),
+        len(inbox.claim(conn, owner, now, 600.0)),
+        len(schedules.claim(conn, owner, now, 600.0, 9)),
+    ]
+
+
+async def test_progress_that_a_killed_process_held_goes_on_at_once(database, dead_pid):
+    def fill(conn):
+        enrolments.add(
+            conn,
+            tenant="acme",
+            vendor_account="a",
+            key="k",
+            make_id=lambda n: "7",
+            record={},
+            now=0.0,
+            push_from=0.0,
+        )
+        outbox.put(conn, "acme", "7", 40, NOW)
+        inbox.store(conn, tenant="acme", source="lms", raw=b"", headers={}, now=NOW)
+        schedules.ensure(conn, "acme", "poll", NOW)
+        return progress_claimed(conn, f"box:{dead_pid}:old", NOW)
+
+    assert await database.write(fill) == [1, 1, 1]
+    assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 1)) == [0, 0, 0]
+    assert await database.write(lambda conn: release_dead(conn, ME, NOW + 1)) == 1
+    assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 1)) == [1, 1, 1]

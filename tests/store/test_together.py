@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from gateway.store import enrolments, leases, runs, tasks, tokens
+from gateway.store import enrolments, inbox, leases, outbox, runs, schedules, tasks, tokens
 from gateway.store.database import Database
 
 
@@ -96,3 +96,52 @@ async def test_lease_and_renewal_have_one_holder(both):
 
     assert Counter(await at_once(both, acquire))[True] == 1
     assert Counter(await at_once(both, renew)) == {"yours": 1, "wait": 39}
+
+
+async def test_progress_is_claimed_once_and_no_more_than_asked(both):
+    def fill(conn):
+        for n in range(60):
+            enrolments.add(
+                conn,
+                tenant="acme",
+                vendor_account="a",
+                key=f"{n}",
+                make_id=lambda _, n=n: f"{n}",
+                record={},
+                now=0.0,
+                push_from=0.0,
+            )
+            outbox.put(conn, "acme", f"{n}", 40, float(n))
+            inbox.store(conn, tenant="acme", source="lms", raw=b"", headers={}, now=float(n))
+            schedules.ensure(conn, f"t{n}", "poll", float(n))
+
+    await both[0].write(fill)
+
+    def claim(conn, n):
+        owner = f"gateway {n}"
+        sent = {("out", item.id) for item in outbox.claim(conn, "acme", owner, 100.0, 90.0, 3)}
+        received = {("in", item.id) for item in inbox.claim(conn, owner, 100.0, 90.0, 3)}
+        polled = {("poll", turn.tenant) for turn in schedules.claim(conn, owner, 100.0, 90.0, 3)}
+        assert max(map(len, (sent, received, polled))) <= 3
+        return sent | received | polled
+
+    claimed = [item for some in await at_once(both, claim) for item in some]
+    assert len(claimed) == len(set(claimed))
+    assert Counter(kind for kind, _ in claimed) == {"out": 60, "in": 60, "poll": 60}
+
+
+async def test_values_put_everywhere_at_once_are_counted_each(both):
+    def put(conn, n):
+        return outbox.put(conn, "acme", "7", n + 1, 0.0)
+
+    news = Counter(await at_once(both, put))[True]
+    item = await both[0].read(lambda conn: outbox.get(conn, "acme", "7"))
+    assert item.version == news
+
+
+async def test_identical_hints_arriving_everywhere_at_once_are_one(both):
+    def store(conn, n):
+        return inbox.store(conn, tenant="acme", source="lms", raw=b"", headers={}, now=0.0, dedupe="7")
+
+    stored = await at_once(both, store)
+    assert len([id for id in stored if id is not None]) == 1
