@@ -77,7 +77,10 @@ class Cursor:
         """The one that was kept; a new one when there is none, or the mapping's plan is another now."""
         if not isinstance(kept, dict) or kept.get("plan") != plan:
             return cls(plan=plan, due=due)
-        return cls(**kept)
+        try:
+            return cls(**kept)
+        except TypeError:  # another version of the gateway kept it
+            return cls(plan=plan, due=due)
 
     def begin(self, total: int) -> None:
         self.after, self.done, self.total, self.failed = "", 0, total, 0

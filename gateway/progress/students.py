@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -244,7 +245,7 @@ def _email(value: Any) -> str | None:
 
 def _leaves(data: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """Dotted paths of what is not an object, with the id that stands there, if it can be one."""
-    return [leaf for leaf, _ in zip(_walk(data, "", 1), range(MAX_KEYS), strict=False)]
+    return list(islice(_walk(data, "", 1), MAX_KEYS))
 
 
 def _walk(data: Mapping[str, Any], before: str, depth: int) -> Iterator[tuple[str, str | None]]:

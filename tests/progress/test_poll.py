@@ -8,6 +8,7 @@ import pytest
 
 from gateway import ids
 from gateway.errors import AnswerLost, NotSent, StoreError, VendorFault, VendorUnavailable
+from gateway.progress.plans import Cursor
 from gateway.progress.poll import Poller
 from gateway.progress.timing import Override
 from gateway.store import enrolments, schedules
@@ -425,33 +426,23 @@ async def test_a_mapping_without_polls_has_no_plans(world, text):
     assert await world.plans() == {}
 
 
-async def test_a_plan_of_another_kind_begins_anew(world, text):
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"plan": "per-enrolment"}, id="another plan"),
+        pytest.param({"new": 1}, id="another version"),
+    ],
+)
+async def test_a_cursor_that_is_not_of_this_plan_begins_anew(world, text, more):
     gateway = world.start(text(PER_COURSE))
     await world.enrol_all([("7", "1"), ("9", "2")])
     await work(world, poller(gateway))
-    kept = {
-        "plan": "per-enrolment",
-        "due": 0.0,
-        "after": "9999",
-        "done": 1,
-        "total": 2,
-        "failed": 0,
-        "units": [],
-    }
+    kept = {"plan": "per-course", "due": 0.0, "after": "9999", "done": 1, **more}
 
     def interrupted(conn):
         turn = schedules.claim(conn, "x", world.clock.now() + 999, 60, 5)[0]
-        schedules.finish(
-            conn,
-            "acme",
-            turn.name,
-            "x",
-            next_due=0.0,
-            cursor=kept,
-            started_at=1.0,
-            last_ok_at=None,
-            failures=0,
-        )
+        late = {"next_due": 0.0, "started_at": 1.0, "last_ok_at": None, "failures": 0}
+        schedules.finish(conn, "acme", turn.name, "x", cursor=kept, **late)
 
     await world.database.write(interrupted)
     await work(world, poller(gateway))
@@ -775,6 +766,21 @@ async def test_every_plan_can_be_spread(world, text, poll, calls):
     assert polling.counts.calls == calls
     assert calls == 1 or 200 < world.lms.sent_at[-1] - world.lms.sent_at[0] < 960
     assert len(await world.queued()) == 30
+
+
+async def test_a_mistake_in_one_plan_does_not_end_the_others(world, text, monkeypatch):
+    gateway = world.start(text(DELTA), zone="UTC")
+    await world.enrol("7", "1")
+    real = Cursor.read
+
+    def read(kept, plan, due):
+        return 1 / 0 if not failed and not failed.append(1) else real(kept, plan, due)
+
+    failed = []
+    monkeypatch.setattr(Cursor, "read", read)
+    await work(world, poller(gateway), for_s=DAY, step_s=600)
+    assert failed
+    assert all(turn.last_ok_at for turn in (await world.plans()).values())
 
 
 @pytest.mark.parametrize("trouble", [StoreError("away"), ZeroDivisionError()])

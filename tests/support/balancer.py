@@ -21,14 +21,12 @@ async def balancing(urls: Callable[[], Sequence[str]], random: Random) -> AsyncI
         assert task is not None
         joins.add(task)
         task.add_done_callback(joins.discard)
-        try:
+        async with _closing(writer):
             behind = await _connect(random.sample(found := list(urls()), len(found)))
             if behind is not None:
-                async with asyncio.TaskGroup() as both:
+                async with _closing(behind[1]), asyncio.TaskGroup() as both:
                     both.create_task(_pump(reader, behind[1]))
                     both.create_task(_pump(behind[0], writer))
-        finally:
-            writer.close()
 
     server = await asyncio.start_server(join, "127.0.0.1", 0)
     try:
@@ -38,6 +36,16 @@ async def balancing(urls: Callable[[], Sequence[str]], random: Random) -> AsyncI
         for task in joins:
             task.cancel()
         await asyncio.gather(*joins, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _connect(urls: Sequence[str]) -> Streams | None:
