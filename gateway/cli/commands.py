@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import admin, author, newcomer, operator, outbox
+from gateway.cli import admin, author, hooks, newcomer, operator, outbox, units
 from gateway.cli.report import failed, on_terminal
 from gateway.errors import GatewayError, ProblemsFound, StoreError
 
@@ -47,6 +47,8 @@ app = typer.Typer(
 newcomer.add_to(app)
 operator.add_to(app)
 outbox.add_to(app)
+hooks.add_to(app)
+units.add_to(app)
 admin.add_to(app)
 author.add_to(app)
 

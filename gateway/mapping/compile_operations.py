@@ -246,7 +246,7 @@ class Operations:
 
 def remembered(node: Any, who: str) -> Mapping[str, None] | None:
     """The fields that any step or the course list remembers of a student or course; None: cannot be told."""
-    found: dict[str, None] = {}
+    found: dict[str, None] = {"mergedFrom": None} if who == "student" else {}
     for fields in _remembers(node, who):
         if not isinstance(fields, dict):
             return None

@@ -17,7 +17,7 @@ from gateway.engine.operations import Outcome
 from gateway.errors import NotFound
 from gateway.mapping.spec import OperationSpec
 from gateway.perform.tenant import Tenant
-from gateway.store import enrolments, people
+from gateway.store import enrolments, merged, people
 from gateway.store.enrolments import HeldElsewhere, StoredEnrolment
 from gateway.vendor.drive import NoJournal, drive
 from gateway.vendor.retry import Deadline
@@ -134,12 +134,17 @@ def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSp
     return {"courseId": course, **record}
 
 
-async def with_contact(tenant: Tenant, person: Person) -> Person:
-    """The student with the address that one of RTOPilot's webhooks carried, if any did."""
+async def as_told(tenant: Tenant, person: Person) -> Person:
+    """The student as RTOPilot's webhooks tell: who it was merged into, and the address one of them carried."""
     if not tenant.spec.contacts:
         return person
-    found = await tenant.database.read(lambda conn: people.recall(conn, tenant.name, "contact", person.id))
-    return person if found is None else replace(person, email=found.get("email"))
+
+    def told(conn: Connection) -> tuple[str, dict[str, Any] | None]:
+        survivor = merged.survivor(conn, tenant.name, person.id)
+        return survivor, people.recall(conn, tenant.name, "contact", survivor)
+
+    survivor, contact = await tenant.database.read(told)
+    return replace(person, id=survivor, email=(contact or {}).get("email"))
 
 
 async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -> dict[str, Any]:

@@ -54,7 +54,7 @@ async def create(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
     if person is None:
         raise RequestError("The request does not say which student it is about.")
     vendor_course = ids.decode_course(course_id)
-    person = await finding.with_contact(tenant, person)
+    person = await finding.as_told(tenant, person)
     remembered = await _known_for(
         tenant, Operation.CREATE_ENROLMENT, person.id, vendor_course, deadline, trace
     )
@@ -175,7 +175,7 @@ async def transfer(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tr
     if stored.state == "moved":
         return await _moved(tenant, stored, person)
     scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
-    person = await finding.with_contact(tenant, person)
+    person = await finding.as_told(tenant, person)
     remembered = await _known_for(
         tenant, Operation.TRANSFER_ENROLMENT, person.id, scope["courseId"], deadline, trace
     )

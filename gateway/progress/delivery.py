@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -23,9 +22,9 @@ from gateway.errors import StoreError
 from gateway.perform.background import log_bug
 from gateway.progress import push
 from gateway.progress.lane import Figures, Lane
-from gateway.progress.pacing import Pace, Rules, next_wait_s
+from gateway.progress.outcome import learn, tell
+from gateway.progress.pacing import Pace, Rules
 from gateway.progress.push import Target, Tried
-from gateway.progress.rtopilot_key import fingerprint
 from gateway.secret import Secret
 from gateway.store import leases, outbox, pauses
 from gateway.store.claims import LostLease
@@ -276,113 +275,10 @@ class Deliveries:
     async def _note(self, lane: Lane, item: Item, key: Secret, tried: Tried) -> None:
         """What became of it, in the lane and, in one commit, in the store."""
         now = self.database.clock.now()
-        due_at = self._due_at(item, tried, now)
-        back = lane.unsure and tried.verdict.kind == "accepted"
-        was_away = lane.breaker.is_open
-        sample = self._sample(lane, item, key, tried)
-        self._learn(lane, tried, now)
-
-        def noted(conn: Connection) -> bool:
-            if sample is not None:
-                outbox.keep_reply(conn, lane.tenant, *sample, now)
-            if tried.verdict.kind == "pause":
-                pauses.pause(conn, lane.tenant, fingerprint(key), tried.reason, now)
-            if back:
-                outbox.awake(conn, lane.tenant, now)
-                pauses.lift(conn, lane.tenant)
-            try:
-                return self._settle(conn, item, tried, due_at, now)
-            except LostLease:
-                return False  # whoever has the row now sends the same or a newer value, and hears for itself
-
+        outcome = learn(lane, item, key, tried, rules=self.rules, random=self.random, now=now)
         try:
-            is_dead = await self.database.write(noted)
+            is_dead = await self.database.write(lambda conn: outcome.store(conn, self.owner))
         except StoreError:
-            lane.unsure = lane.unsure or back
+            lane.unsure = lane.unsure or outcome.back
             raise
-        self._tell(lane, item, tried, was_away=was_away, is_dead=is_dead)
-
-    def _learn(self, lane: Lane, tried: Tried, now: float) -> None:
-        answer = tried.verdict
-        lane.breaker.note(fault=answer.is_fault)
-        if answer.kind == "accepted":
-            lane.unsure = False
-        elif lane.breaker.is_open or answer.kind == "pause":
-            lane.unsure = True
-        if answer.kind == "pause":
-            lane.stopped = True
-        elif answer.is_throttle:
-            lane.throttle(answer.wait_s, now)
-        elif answer.kind == "accepted":
-            lane.throttled = 0
-
-    def _due_at(self, item: Item, tried: Tried, now: float) -> float | None:
-        """When to try again; None where it is not a matter of time."""
-        kind = tried.verdict.kind
-        if kind in ("accepted", "pause"):
-            return None
-        cause = _CAUSES[kind]
-        wait_s = next_wait_s(
-            cause,
-            item.tries if item.cause in (None, cause) else 0,
-            failing_s=now - (item.first_failed_at or now),
-            told_s=tried.verdict.wait_s,
-            rules=self.rules,
-            random=self.random,
-        )
-        return None if wait_s is None else now + wait_s
-
-    def _settle(self, conn: Connection, item: Item, tried: Tried, due_at: float | None, now: float) -> bool:
-        """Whether it is a dead letter now. Raises LostLease."""
-        kind, status = tried.verdict.kind, tried.verdict.status
-        this = (conn, item.tenant, item.id, self.owner)
-        if kind == "accepted":
-            assert status is not None
-            outbox.sent(*this, version=item.version, value=item.value, status=status, now=now)
-            return False
-        if kind == "pause":
-            outbox.release(*this)  # it is the key's fault, not its own
-            return False
-        failure: dict[str, Any] = {
-            "status": status,
-            "error": tried.reason,
-            "cause": _CAUSES[kind],
-            "now": now,
-        }
-        if due_at is None:
-            return outbox.dead(*this, **failure, version=item.version)
-        outbox.later(*this, **failure, due_at=due_at)
-        return False
-
-    def _sample(self, lane: Lane, item: Item, key: Secret, tried: Tried) -> tuple[int, str] | None:
-        """The answer, scrubbed, if it is the first of its status that this process sees."""
-        status = tried.verdict.status
-        if status is None or status in lane.statuses:
-            return None
-        lane.statuses.add(status)
-        return status, push.scrubbed(tried.body, key=key, id=item.id)
-
-    def _tell(self, lane: Lane, item: Item, tried: Tried, *, was_away: bool, is_dead: bool) -> None:
-        """Count it, and log what an operator should know; ids only."""
-        kind = tried.verdict.kind
-        if kind == "accepted":
-            self.figures.sent += 1
-            self.figures.latencies_s.append(self.database.clock.now() - item.since)
-            if was_away:
-                log.info("tenant %s: RTOPilot is back", lane.tenant)
-            return
-        self.figures.failed[_CAUSES.get(kind, "paused")] += 1
-        if kind == "config":
-            log.error("tenant %s: %s The queue is kept.", lane.tenant, tried.reason)
-        elif is_dead:
-            log.warning("tenant %s: %s is a dead letter: %s", lane.tenant, item.id, tried.reason)
-        elif lane.breaker.is_open and not was_away:
-            log.warning("tenant %s: RTOPilot seems to be away: %s", lane.tenant, tried.reason)
-
-
-_CAUSES: Mapping[str, outbox.Cause] = {
-    "retry": "transient",
-    "not_found": "not_found",
-    "refused": "refused",
-    "config": "config",
-}
+        tell(lane, outcome, self.figures, is_dead=is_dead, now=now)

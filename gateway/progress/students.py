@@ -187,6 +187,8 @@ def _hand_over(
     fields = people.recall(conn, tenant, kind, away)
     if not fields or people.recall(conn, tenant, kind, survivor):
         return False
+    if kind == "student":  # a user name at the LMS may be made of the id it was signed up with
+        fields = {people.MERGED_FROM: away, **fields}
     people.remember(conn, tenant, kind, survivor, fields, now=now)
     return True
 

@@ -30,7 +30,7 @@ from gateway.sandbox.serve import running
 
 PROGRESS = True
 """Whether the gateway tells RTOPilot of progress, and the day waits for that."""
-POLL_EVERY = "2s"
+POLL_EVERY = "1s"
 
 
 def expected_steps(each: Play, *, progress: bool = PROGRESS) -> int:

@@ -77,7 +77,7 @@ class Fault:
 
     A request matches when all that is given agrees: `method`; `path`, a substring of the raw path;
     `path_regex`, searched in it; `body_has`, a substring of the body. The first `skip` matches pass
-    unharmed, the next `count` are hit (None: all), then the fault is used up.
+    unharmed; of the others each `every`th is hit, `count` times (None: always), then the fault is used up.
     `reset` closes a lost connection with a TCP reset, not an orderly end. `retry_after` is in seconds,
     sent as an HTTP date if `retry_after_date`. `headers` are added to an answer made here.
     Raises ValueError for an unknown kind or a value out of range.
@@ -90,6 +90,7 @@ class Fault:
     body_has: str | None = None
     skip: int = 0
     count: int | None = 1
+    every: int = 1
     seconds: float = 0.0
     applied: bool = False
     reset: bool = False
@@ -107,6 +108,8 @@ class Fault:
             raise ValueError(f"seconds must be 0 to {MAX_SECONDS:g}")
         if self.skip < 0 or (self.count is not None and self.count < 1):
             raise ValueError("skip must be 0 or more, count 1 or more or null")
+        if self.every < 1:
+            raise ValueError("every must be 1 or more")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be 200 to 599")
         _compiled(self.path_regex or "")
@@ -132,6 +135,7 @@ class _Armed:
     fault: Fault
     to_skip: int
     left: int | None
+    seen: int = 0
 
 
 class FaultList:
@@ -156,6 +160,9 @@ class FaultList:
                 continue
             if armed.to_skip:
                 armed.to_skip -= 1
+                continue
+            armed.seen += 1
+            if armed.seen % armed.fault.every:
                 continue
             if armed.left is not None:
                 armed.left -= 1

@@ -52,6 +52,7 @@ class Postman:
         self.journal: deque[Sent] = deque(maxlen=JOURNAL_LENGTH)
         self.last: deque[Parcel] = deque(maxlen=1000)
         self._gathered: list[Event] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = 0
         self._waiting = 0
         self._lock = threading.Lock()
@@ -97,7 +98,6 @@ class Postman:
         limits = httpx.Limits(max_connections=MAX_AT_ONCE, max_keepalive_connections=MAX_AT_ONCE)
         # trust_env off: no proxy and no .netrc credential of this machine may join in.
         self._client = httpx.AsyncClient(trust_env=False, limits=limits)
-        self._tasks: set[asyncio.Task[None]] = set()
         loop.run_forever()
 
     def _gather(self, event: Event, switches: HookedSwitches) -> None:

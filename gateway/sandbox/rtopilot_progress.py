@@ -8,7 +8,7 @@ Source: vendors/rtopilot.md 4 and 7.2.
 from __future__ import annotations
 
 import argparse
-import hmac
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -97,6 +97,7 @@ class ProgressServer:
         self._organisations: dict[str, Organisation] = {}
         self._keys: dict[str, str] = {}
         self._dead_keys: dict[str, str] = {}
+        self._by_digest: dict[bytes, str] = {}
 
     def admit(self, organisation: Organisation, key: str | None = None) -> str:
         """Give an organisation its one key, and return it; a key it had before is dead at once."""
@@ -105,6 +106,7 @@ class ProgressServer:
             self._dead_keys[self._keys[name]] = name
         self._organisations[name] = organisation
         self._keys[name] = key if key is not None else new_key()
+        self._by_digest[digest(self._keys[name])] = name
         return self._keys[name]
 
     def rotate(self, organisation: Organisation) -> str:
@@ -221,8 +223,8 @@ class ProgressServer:
         return Outcome(200, updated=updated)
 
     def _owner(self, key: str) -> Organisation | None:
-        fits = [name for name, own in self._keys.items() if hmac.compare_digest(own.encode(), key.encode())]
-        return self._organisations[fits[0]] if fits else None
+        name = self._by_digest.get(digest(key))
+        return None if name is None or digest(self._keys[name]) != digest(key) else self._organisations[name]
 
     def _store(self, owner: Organisation, push: Push) -> int:
         holders = owner.holding(push.id)
@@ -269,6 +271,10 @@ def new_key() -> str:
     return "rtop_" + secrets.token_hex(32)
 
 
+def digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
 def bearer(headers: Mapping[str, str]) -> str:
     """The bearer value of an Authorization header, empty without one."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -308,13 +314,15 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add_port_options(parser)
     parser.add_argument("--key", required=True, help="the API key of its one organisation, rtop_...")
     parser.add_argument("--enrolment", action="append", default=[], help="an LMS enrolment id it holds")
+    parser.add_argument("--keep", type=int, default=MAX_ENTRIES, help="length of the journal")
     parser.add_argument("--accept-unknown", action="store_true", help="answer 200 for ids it does not hold")
     return parser.parse_args(words)
 
 
 def from_arguments(options: argparse.Namespace) -> StandIn:
     """A stand-in with one organisation, called `sandbox`, that holds the given ids."""
-    server = ProgressServer(switches=ProgressSwitches(unknown_id=200 if options.accept_unknown else 404))
+    switches = ProgressSwitches(unknown_id=200 if options.accept_unknown else 404)
+    server = ProgressServer(switches=switches, keep=options.keep)
     server.admit(Organisation(name="sandbox"), options.key)
     for id in options.enrolment:
         server.hold("sandbox", id)

@@ -13,6 +13,9 @@ from gateway.store.tables import insert, known
 Kind = Literal["student", "course", "contact"]
 Fields = Mapping[str, Any]
 
+MERGED_FROM = "mergedFrom"
+"""The field of a student whose other fields come from a student merged away: that one's id."""
+
 CHUNK = 500
 
 

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.operator.outbox_report import key_advice, load
 from gateway.store import enrolments, outbox, pauses
 
 ASKED = time.time()
+PAGE = Path(__file__).parents[2] / "docs" / "outbox.md"
 
 
 def queued(deployment: Any, id: str, value: int = 40, *, push_from: float | None = 0.0) -> None:
@@ -30,20 +32,27 @@ def queued(deployment: Any, id: str, value: int = 40, *, push_from: float | None
     deployment.store(work)
 
 
-def tried(deployment: Any, id: str, cause: str, status: int | None, *, dead: bool = True) -> None:
+def tried(
+    deployment: Any, id: str, cause: str, status: int | None, *, dead: bool = True, said: str = "."
+) -> None:
     def work(conn: Connection) -> None:
         outbox.claim(conn, "college", "gone", ASKED, 30, 100)
-        error: Any = {"status": status, "error": f"RTOPilot answered {status}.", "cause": cause, "now": ASKED}
+        error: Any = {
+            "status": status,
+            "error": f"RTOPilot answered {status}{said}",
+            "cause": cause,
+            "now": ASKED,
+        }
         if dead:
             outbox.dead(conn, "college", id, "gone", **error)
         else:
             outbox.later(conn, "college", id, "gone", due_at=ASKED + 3600, **error)
-        deployment_free(conn)
+        set_free(conn)
 
     deployment.store(work)
 
 
-def deployment_free(conn: Connection) -> None:
+def set_free(conn: Connection) -> None:
     for item in outbox.list_items(conn, state="pending"):
         if item.owner is not None:
             outbox.release(conn, item.tenant, item.id, item.owner)
@@ -53,7 +62,7 @@ def sent(deployment: Any, id: str) -> None:
     def work(conn: Connection) -> None:
         outbox.claim(conn, "college", "gone", ASKED, 30, 100)
         outbox.sent(conn, "college", id, "gone", version=1, value=40, status=200, now=ASKED)
-        deployment_free(conn)
+        set_free(conn)
 
     deployment.store(work)
 
@@ -243,6 +252,31 @@ def test_the_first_replies_are_shown(deployment: Any) -> None:
     assert deployment.run("outbox", "replies").rows()[1][:2] == ["college", "200"]
     (shown,) = deployment.run("outbox", "replies", "college", "--json").json
     assert shown["body"] == '{"updated": 1}'
+
+
+def test_the_page_shows_what_the_commands_print(deployment: Any) -> None:
+    for id in ("8-126", "9-126", "11-126"):
+        queued(deployment, id)
+    tried(deployment, "8-126", "refused", 422, said=": The class has ended.")
+    tried(deployment, "9-126", "not_found", 404)
+    shown = [
+        re.sub(r"^\$ lms-gateway ", "$ ", line)
+        for block in re.findall(r"^```\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+    printed = []
+    for line in shown:
+        if line.startswith("$ "):
+            if "resume" in line:
+                deployment.store(lambda conn: pauses.pause(conn, "college", "h", "401", ASKED))
+            printed += [line, *deployment.run(*line[2:].split()).out.splitlines()]
+    assert [cells(line) for line in printed] == [cells(line) for line in shown]
+
+
+def cells(line: str) -> list[str]:
+    """A line's cells, whatever stands between them; times are all alike, and an empty cell is a dash."""
+    line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "TIME", line)
+    return [cell or "-" for cell in (line.split("\t") if "\t" in line else re.split(" {2,}", line))]
 
 
 def test_a_report_is_made_of_the_store_alone(deployment: Any) -> None:

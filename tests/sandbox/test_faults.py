@@ -121,6 +121,13 @@ def test_fault_list_skips_then_hits_then_is_used_up():
     assert armed.as_json() == []
 
 
+def test_fault_list_hits_each_third_of_those_it_does_not_skip():
+    armed = FaultList()
+    armed.arm(Fault(kind="null", skip=1, every=3, count=2))
+    taken = [armed.take("GET", "/") is not None for _ in range(11)]
+    assert [at for at, hit in enumerate(taken) if hit] == [3, 6]
+
+
 def test_fault_list_gives_the_first_match_and_then_the_next():
     armed = FaultList()
     armed.arm(Fault(kind="null", path="/a"), Fault(kind="empty", count=None))
@@ -143,6 +150,7 @@ def test_fault_list_refuses_more_than_its_bound(monkeypatch):
         pytest.param({"kind": "null", "seconds": -1}, "seconds", id="seconds"),
         pytest.param({"kind": "null", "count": 0}, "count", id="count"),
         pytest.param({"kind": "null", "skip": -1}, "skip", id="skip"),
+        pytest.param({"kind": "null", "every": 0}, "every", id="every"),
         pytest.param({"kind": "null", "status": 42}, "status", id="status"),
         pytest.param({"kind": "null", "path_regex": "("}, "path_regex", id="regex"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.support.vendor_process import VendorProcess, vendor_running
 from tests.support.waiting import soon
 
 KEY = new_key()
+NUMBERS = itertools.count(1)
 NAMES = [name for name in VARIANTS if name != "none"]
 
 
@@ -68,8 +70,9 @@ async def enrolled(
     """An enrolment of this tenant's in RTOPilot and its id in the LMS, which sends webhooks of this kind."""
     lms.switch(hook_url="")
     async with office_at(gateway.url, HOOKED, tenant=name) as office:
-        office.organisation.add_student(f"stu-{name}", "Ana", "Citizen")
-        made = await office.enrol(f"stu-{name}", "crs_1")
+        student = f"stu-{next(NUMBERS)}"
+        office.organisation.add_student(student, "Ana", "Citizen")
+        made = await office.enrol(student, "crs_1")
     assert made.lms_enrolment_id is not None
     rtopilot.act("hold", organisation="sandbox", id=made.lms_enrolment_id)
     decoded = ids.decode(made.lms_enrolment_id)

@@ -446,6 +446,7 @@ async def test_organisations_and_ids_are_made_over_the_control_surface():
     assert re.fullmatch(r"rtop_[0-9a-f]{64}", again.json())
 
 
-async def test_the_journal_may_be_longer_than_usual():
-    server = ProgressServer(keep=6000)
-    assert server.journal.entries.maxlen == 6000
+def test_the_journal_may_be_longer_than_usual():
+    assert ProgressServer(keep=6000).journal.entries.maxlen == 6000
+    stand_in = from_arguments(arguments(["--key", "rtop_x", "--keep", "7"]))
+    assert stand_in.journal.entries.maxlen == 7

@@ -1,8 +1,10 @@
 """Active enrolments, as polls go through them and events are matched; and what a reading leaves on them."""
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from gateway.store import enrolments
+from gateway.store.engines import parse_url, sqlite_engine
 
 
 def add(conn, id, course="1", tenant="acme", **more):
@@ -44,17 +46,15 @@ def test_active_enrolments_are_counted(filled):
     assert [enrolments.count_active(filled, tenant) for tenant in ("acme", "beta", "none")] == [4, 1, 0]
 
 
-def test_courses_and_their_enrolments_are_found_by_an_index(filled):
-    if filled.dialect.name != "sqlite":
-        return  # PostgreSQL reads so small a table as a whole
-    from sqlalchemy.dialects import sqlite
-
-    for query in (enrolments._COURSES, enrolments._ACTIVE_OF_COURSE, enrolments._COUNT_ACTIVE):
-        compiled = str(query.compile(dialect=sqlite.dialect()))
-        plan = filled.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {compiled}", ("x",) * compiled.count("?")
-        ).fetchall()
-        assert "ix_enrolment_active" in str(plan)
+@pytest.mark.parametrize("name", ["_COURSES", "_ACTIVE_OF_COURSE", "_COUNT_ACTIVE"])
+def test_courses_and_their_enrolments_are_found_by_an_index(sqlite_url, name):
+    engine = sqlite_engine(parse_url(sqlite_url), writes=True)
+    compiled = str(getattr(enrolments, name).compile(dialect=sqlite.dialect()))
+    with engine.begin() as conn:
+        values = ("x",) * compiled.count("?")
+        plan = str(conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).fetchall())
+    engine.dispose()
+    assert "ix_enrolment_active" in plan
 
 
 @pytest.mark.parametrize(

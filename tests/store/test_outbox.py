@@ -1,9 +1,11 @@
 """The outbox: the newest value of each enrolment, sent in order of age, never a stale one after a newer."""
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from gateway.store import enrolments, outbox
 from gateway.store.claims import LostLease
+from gateway.store.engines import parse_url, sqlite_engine
 
 TENANT = "acme"
 FAILED = {"status": 503, "error": "unavailable", "cause": "transient"}
@@ -296,3 +298,22 @@ def test_returning_rtopilot_wakes_what_waited_for_it_and_nothing_else(conn):
     assert outbox.awake(conn, TENANT, 50.0) == 2
     assert claimed_ids(conn, now=50.0) == ["1", "3"]
     assert get(conn, "1").tries == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        pytest.param(outbox._BUSY, "ix_outbox_due", id="tenants that are due, not those that back off"),
+        pytest.param(outbox._CLAIM, "ix_outbox_since (tenant=?)", id="the oldest of a tenant, unsorted"),
+    ],
+)
+def test_rows_that_only_wait_are_not_read(sqlite_url, statement, index):
+    engine = sqlite_engine(parse_url(sqlite_url), writes=True)
+    compiled = str(statement.compile(dialect=sqlite.dialect()))
+    with engine.begin() as conn:
+        values = ("x",) * compiled.count("?")
+        plan = str(conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).fetchall())
+    engine.dispose()
+    assert index in plan
+    assert "SCAN outbox" not in plan
+    assert "B-TREE" not in plan

@@ -100,3 +100,9 @@ def test_steps_of_a_run_that_is_no_longer_ours_cannot_be_written(conn, run_id, c
 def test_values_come_back_as_they_went_in(conn, run_id, value):
     steps.step_done(conn, run_id, "me", 1, "x", value)
     assert steps.steps_of(conn, run_id)[0].value == value
+
+
+@pytest.mark.parametrize("found", [None, False, True])
+def test_step_says_whether_it_was_found_done(conn, run_id, found):
+    steps.step_done(conn, run_id, "me", 1, "enrol", {"id": 7}, found=found)
+    assert steps.steps_of(conn, run_id)[0].found is found
