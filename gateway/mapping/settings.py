@@ -22,7 +22,9 @@ from gateway.mapping.templates import Context, Path, Template, learn
 from gateway.secret import has_source, hide
 from gateway.yamlfile import parse_yaml
 
-ONLY_SECRETS = "`${env:…}` and `${file:…}` stand only as whole values under secrets, inbound, hooks, api_key, store and secret."
+ONLY_SECRETS = (
+    "`${env:…}` and `${file:…}` stand only as whole values under secrets, inbound, hooks, api_key, store."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

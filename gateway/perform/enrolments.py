@@ -135,7 +135,7 @@ def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSp
 
 
 async def as_told(tenant: Tenant, person: Person) -> Person:
-    """The student as RTOPilot's webhooks tell: who it was merged into, and the address one of them carried."""
+    """The student as RTOPilot's webhooks tell: who it was merged into, and what address it has."""
     if not tenant.spec.contacts:
         return person
 

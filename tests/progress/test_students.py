@@ -90,7 +90,7 @@ async def test_a_merge_moves_the_lms_user_to_the_survivor(store: Database, data:
     handled = await handle(TENANT, "student.merged", merge(**data), store, NOW)
     assert handled == Handled(summary="student 1 is now 2, with the LMS user")
     assert await survivor(store, "1") == "2"
-    assert await recalled(store, "2") == {"userId": "77"}
+    assert await recalled(store, "2") == {"userId": "77", "mergedFrom": "1"}
 
 
 async def test_a_merge_leaves_a_survivors_own_lms_user(store: Database) -> None:
@@ -108,7 +108,7 @@ async def test_the_same_merge_twice_changes_nothing_more(store: Database) -> Non
         assert (
             await handle(TENANT, "student.merged", merge(id="2", oldId="1"), store, NOW)
         ).quarantine is None
-    assert await recalled(store, "2") == {"userId": "77"}
+    assert await recalled(store, "2") == {"userId": "77", "mergedFrom": "1"}
 
 
 async def test_merges_that_arrive_in_the_wrong_order_end_at_the_last_survivor(store: Database) -> None:
@@ -118,7 +118,7 @@ async def test_merges_that_arrive_in_the_wrong_order_end_at_the_last_survivor(st
     handled = await handle(TENANT, "student.merged", merge(id="2", oldId="1"), store, NOW)
     assert handled.summary == "student 1 is now 3, with the LMS user"
     assert await survivor(store, "1") == "3"
-    assert await recalled(store, "3") == {"userId": "77"}
+    assert await recalled(store, "3") == {"userId": "77", "mergedFrom": "1"}
 
 
 async def test_an_enrolment_is_enough_to_hold_a_student(store: Database) -> None:
