@@ -76,7 +76,7 @@ def _check_rtopilot_address(
     if isinstance(base, HostRefused):
         file.problem(path, f"This address cannot be called: {base}.", fix=f"https://{PRODUCTION_HOST}/api")
         return None
-    if base.host == PRODUCTION_HOST and not production:
+    if base.host.rstrip(".") == PRODUCTION_HOST and not production:
         file.problem(
             path,
             "This is RTOPilot's production: progress sent there can issue certificates.",

@@ -28,14 +28,12 @@ from gateway.sandbox.rtopilot_office import Organisation
 from gateway.sandbox.rtopilot_progress import ProgressServer, progress_stand_in
 from gateway.sandbox.serve import running
 
-PROGRESS = True
-"""Whether the gateway tells RTOPilot of progress, and the day waits for that."""
 POLL_EVERY = "1s"
 
 
-def expected_steps(each: Play, *, progress: bool = PROGRESS) -> int:
+def expected_steps(each: Play) -> int:
     """How long this vendor's day is."""
-    return 11 + (0 if not progress else 1 if each.completing is None else 2)
+    return 12 if each.completing is None else 13
 
 
 def play(names: Sequence[str], *, once: bool) -> int:
@@ -104,16 +102,15 @@ def _play(
     day: list[Happened] = []
     for each in plays:
         show.vendor(each.title, standins[each.name])
-        college = rtopilot.colleges.get(each.name)
+        college = rtopilot.colleges[each.name]
         day += asyncio.run(_day(Day(each, url, standins[each.name], token, college), show))
     show.summary(day)
     children.check()
-    length = sum(expected_steps(each, progress=PROGRESS) for each in plays)
-    good = len(day) == length and all(each.wrong is None for each in day)
+    good = len(day) == sum(map(expected_steps, plays)) and all(each.wrong is None for each in day)
     if not good:
         show.lines("\n    ".join(["The gateway's last log lines:", *gateway.said()]), "dim")
     if not once:
-        _stay_up(children, gateway, standins, config, show)
+        _stay_up(children, gateway, [*standins.values(), rtopilot.url], list(standins), config, show)
     return 0 if good else 1
 
 
@@ -126,15 +123,20 @@ async def _day(day: Day, show: Show) -> list[Happened]:
 
 
 def _stay_up(
-    children: Children, gateway: Child, standins: Mapping[str, str], config: Path, show: Show
+    children: Children,
+    gateway: Child,
+    journals: Sequence[str],
+    tenants: Sequence[str],
+    config: Path,
+    show: Show,
 ) -> NoReturn:
     """Say what can be looked at, and wait. Ends with KeyboardInterrupt or ChildDied."""
     show.line()
     show.line("Everything stays up; Ctrl-C ends it.", "bold")
-    for name in standins:
+    for name in tenants:
         show.line(f"  RTOPilot's routes   {gateway.url()}/t/{name}/courses")
     show.line(f"  gateway health      {gateway.url('admin')}/health")
-    for url in standins.values():
+    for url in journals:
         show.line(f"  stand-in's journal  {url}/_control/journal")
     show.line(f"  what happened       lms-gateway runs list --config {config}")
     while True:
@@ -152,7 +154,7 @@ def _config(plays: Sequence[Play], standins: Mapping[str, str], token: str, rtop
             "tenants": {
                 each.name: {
                     **_tenant(each, standins[each.name], token),
-                    **(rtopilot.tenant(each) if PROGRESS else {}),
+                    **rtopilot.tenant(each),
                 }
                 for each in plays
             },

@@ -10,9 +10,12 @@ import os
 from sqlalchemy import Connection, Table, select, update
 
 from gateway.store.tables import lease, run, task, token
-from gateway.store.tables_progress import inbox, outbox, schedule
+from gateway.store.tables_progress import inbox, schedule
 
-_LEASED: tuple[Table, ...] = (run, task, lease, token, outbox, inbox, schedule)
+_LEASED: tuple[Table, ...] = (run, task, lease, token, inbox, schedule)
+"""Not the outbox: RTOPilot may still be at work on a request of the dead one, and a newer value that
+overtook it would be the one that is lost. Those leases run out by themselves, in half a minute.
+"""
 
 
 def release_dead(conn: Connection, me: str, now: float) -> int:

@@ -258,7 +258,8 @@ _SENT = (
     .returning(outbox.c.state)
 )
 _FAILURE: dict[str, Any] = {
-    "tries": outbox.c.tries + 1,
+    # each cause has its own schedule, which begins when the cause does
+    "tries": case((outbox.c.cause == bindparam("why", type_=Text), outbox.c.tries + 1), else_=1),
     "cause": bindparam("why"),
     "status": bindparam("code", type_=Integer),
     "last_error": bindparam("error", type_=Text),

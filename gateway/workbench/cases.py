@@ -4,18 +4,26 @@
     cases_answers.py  a scripted answer as bytes
     cases_match.py    a request against a script, difference by difference
     cases_vendor.py   the scripted vendor: answers, effects, mishaps
-    cases_stage.py    one gateway process over it, and the office that repeats itself
-    cases_hard.py     the hard cases made from each case
+    cases_stored.py   what a case has in the store before it begins
+    cases_event.py    a webhook as the vendor would post it
+    cases_back.py     polls and webhooks at work in one process
+    cases_stage.py    one gateway process over it all, and the office that repeats itself
+    cases_verdict.py  what must hold at the end
+    cases_told.py     the same for what came of a poll or webhook
+    cases_hard.py     the hard cases made from each case of an operation
+    cases_swept.py    those made from polls and webhooks
+    cases_forged.py   deliveries that prove nothing
     cases_secrets.py  looking for planted secrets in every output
     cases_play.py     playing a file, and the report
 
-Source: docs/mapping-language.md, "Case files".
+Source: docs/case-files.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +35,8 @@ from gateway.workbench.cases_cassette import read_cassette
 from gateway.yamlfile import Document, read_yaml
 
 SCHEMA = "cases-1.json"
+START = 1_790_000_000.0
+"""When a case begins, in Unix seconds, unless it says otherwise."""
 BODIES = ("json", "text", "html", "xml", "soap")
 
 Hard = Literal[
@@ -35,8 +45,19 @@ Hard = Literal[
     "time_out_everywhere",
     "malformed_everywhere",
     "no_secret_in_output",
+    "forge_everywhere",
 ]
 Lost = Literal["timeout", "reset", "not_sent"]
+
+
+class Signal(StrEnum):
+    """What a case may run besides an operation: the two ways in which the vendor's news come in."""
+
+    POLL = "poll"
+    WEBHOOK = "webhook"
+
+
+Run = Operation | Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +107,30 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """An enrolment the store has before the case begins; `course` is the vendor's own id."""
+    """An enrolment the store has before the case begins; `course` is the vendor's own id.
+
+    `progress` is what is known of it; a `new` one is too young to be missed in a list.
+    """
 
     record: Mapping[str, Any]
     course: str | None = None
     student: str | None = None
     state: Literal["active", "cancelled"] = "active"
+    progress: int | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Case:
-    """One case: what RTOPilot asks, what the vendor says, what must come of it.
+    """One case: what RTOPilot asks, or the vendor posts, what the vendor says, what must come of it.
 
-    `may_lack` names record fields that a lost answer may cost in the hard cases.
+    `may_lack` names record fields that a lost answer may cost in the hard cases; `at` is when it begins,
+    `tenant` what the tenant chooses of progress.
     """
 
     name: str
     place: str
-    run: Operation
+    run: Run
     given: Mapping[str, Any]
     settings: Mapping[str, Any]
     secrets: Mapping[str, str]
@@ -114,6 +141,8 @@ class Case:
     expect: Mapping[str, Any]
     also: tuple[Hard, ...]
     may_lack: tuple[str, ...] = ()
+    at: float = START
+    tenant: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +189,7 @@ class _Reader:
         return Case(
             name=test["name"],
             place=self._at(here),
-            run=Operation(test["run"]),
+            run=self._run(test, here),
             given=test.get("with", {}),
             settings={**self._data.get("settings", {}), **test.get("settings", {})},
             secrets={**self._data.get("secrets", {}), **test.get("secrets", {})},
@@ -171,7 +200,17 @@ class _Reader:
             expect=test["expect"],
             also=tuple(test.get("also", ())),
             may_lack=tuple(test.get("may_lack", ())),
+            at=test.get("at", START),
+            tenant=test.get("tenant", {}),
         )
+
+    def _run(self, test: Mapping[str, Any], here: tuple[str | int, ...]) -> Run:
+        run, given = test["run"], test.get("with", {})
+        if (run == "webhook") is not ("event" in given):
+            self._problem((*here, "run"), "`run: webhook` and `with: {event: …}` need each other.")
+        if "forge_everywhere" in test.get("also", ()) and run != "webhook":
+            self._problem((*here, "also"), "Only a webhook can be forged.")
+        return Signal(run) if run in set(Signal) else Operation(run)
 
     def _conversation(self, test: Mapping[str, Any], here: tuple[str | int, ...]) -> tuple[Line, ...]:
         inline = self._lines(test.get("vendor", ()), (*here, "vendor"))

@@ -13,7 +13,7 @@ from gateway.errors import GatewayError
 from gateway.mapping.load import load_mapping
 from gateway.mapping.schema import data_folder
 from gateway.mapping.spec import MappingSpec
-from gateway.workbench import cases_secrets
+from gateway.workbench import cases_secrets, cases_told
 from gateway.workbench.cases import Case, load_cases
 from gateway.workbench.cases_hard import Hardship, Play
 from gateway.workbench.cases_stage import Bench, Heard, Stage
@@ -160,11 +160,12 @@ async def _undisturbed(bench: Bench, case: Case, mapping: MappingSpec) -> Undist
         sent=tuple(stage.vendor.sent),
         effects=dict(stage.vendor.effects),
         commits=stage.commits,
+        told=await cases_told.told(stage),
     )
 
 
 async def _once(bench: Bench, case: Case, mapping: MappingSpec) -> tuple[Stage, Heard]:
     stage = await Stage.set_up(bench, case, mapping, strict=True)
-    heard = await stage.ask()
+    heard = await stage.act()
     await stage.settle()
     return stage, heard

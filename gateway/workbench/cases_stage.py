@@ -35,14 +35,16 @@ from gateway.store.engines import parse_url, sqlite_engine
 from gateway.store.tables import metadata
 from gateway.store.traces import Ring
 from gateway.store.writer import GroupCommit
-from gateway.workbench.cases import Case
+from gateway.progress.verify import Delivery
+from gateway.workbench.cases import Case, Operation, Signal
+from gateway.workbench.cases_back import Back
+from gateway.workbench.cases_event import delivery_of
+from gateway.workbench.cases_stored import plan_of, prepare
 from gateway.workbench.cases_vendor import EdgePool, Life, Mishap, NamedClient, ScriptedVendor
 
 T = TypeVar("T")
 
 NAME = "case"
-START = 1_790_000_000.0
-"""When every play begins, in Unix seconds."""
 AFTER_DEATH_S = 95.0
 """Longer than any lease, so that the next process may take over."""
 OFFICE_WAITS_S = 31.0
@@ -143,6 +145,7 @@ class Process:
     tenant: Tenant
     perform: Perform
     background: Background
+    back: Back
     life: Life
 
 
@@ -172,7 +175,7 @@ class Stage:
     ) -> Stage:
         """A fresh store with what the case says is in it, and a first process."""
         ticks = itertools.count()
-        clock = Clock(machine=lambda: START + next(ticks) * 0.001)
+        clock = Clock(machine=lambda: case.at + next(ticks) * 0.001)
         vendor = ScriptedVendor(lines=case.vendor, now=clock.now, mishap=mishap, strict=strict)
         stage = cls(bench, case, mapping, vendor, clock)
         await bench.empty()
@@ -207,7 +210,8 @@ class Stage:
         runs, tenants = Runs(owner), {NAME: tenant}
         background = Background(database, tenants, runs, owner)
         perform = Perform(database=database, tenants=tenants, runs=runs, background=background, ring=Ring())
-        self.process = Process(tenant=tenant, perform=perform, background=background, life=life)
+        back = Back.open(tenant, database, owner)
+        self.process = Process(tenant=tenant, perform=perform, background=background, back=back, life=life)
         return self.process
 
     async def restart(self) -> None:
@@ -231,7 +235,35 @@ class Stage:
         if mishap is not None and mishap.kind == "die_commit" and mishap.at == self.commits:
             life.end()
 
-    # -- RTOPilot -----------------------------------------------------------------------------------
+    # -- RTOPilot, and the vendor of its own accord -------------------------------------------------
+
+    async def act(self) -> Heard:
+        """What the case is about, once. Raises Died when the process dies over it."""
+        match self.case.run:
+            case Signal.POLL:
+                return await self.sweep()
+            case Signal.WEBHOOK:
+                return await self.deliver(self.delivery())
+        return await self.ask()
+
+    async def sweep(self) -> Heard:
+        """A poll until its sweep is over, or waits because the vendor fails."""
+        failed = await self.process.back.sweep(plan_of(self.case, self.process.tenant))
+        return Heard() if failed is None else Heard(status=502, code=failed, say="The poll failed.")
+
+    async def deliver(self, delivery: Delivery) -> Heard:
+        """A webhook, and what follows from it that is due at once."""
+        status = await self.process.back.deliver(delivery)
+        if status != 200:
+            return Heard(status=status, code=f"http_{status}", say="The webhook was not taken.")
+        await self.settle()
+        return Heard()
+
+    def delivery(self) -> Delivery:
+        back = self.process.back
+        return delivery_of(
+            self.case.given["event"], back.webhook, self.process.tenant.spec.secrets, back.scope
+        )
 
     async def ask(self, inputs: Inputs | None = None, *, operation: Any = None) -> Heard:
         """One request of RTOPilot. Raises Died when the process dies over it."""
@@ -245,20 +277,23 @@ class Stage:
         return Heard(result=result)
 
     async def ask_until_answered(self, *, tries: int = OFFICE_TRIES) -> Heard:
-        """As the office does: after a 5xx it waits half a minute and asks again."""
-        heard = await self.ask()
+        """As the office does: after a 5xx it waits half a minute and asks again. Polls and vendors do too."""
+        heard = await self.act()
         for _ in range(tries - 1):
             if heard.status < 500:
                 break
             self.clock.move(OFFICE_WAITS_S)
-            heard = await self.ask()
+            heard = await self.act()
         return heard
 
     async def settle(self, *, wait_s: float = 0.0) -> None:
         """Background work until nothing is due."""
         self.clock.move(wait_s)
         for _ in range(ROUNDS):
-            if not await self.process.background.round():
+            worked = await self.process.background.round()
+            if self.case.run is Signal.WEBHOOK:
+                worked |= await self.process.back.intake.round()
+            if not worked:
                 return
 
     # -- the store ----------------------------------------------------------------------------------
@@ -271,48 +306,8 @@ class Stage:
         return await self.bench.reads.run(lambda conn: enrolments.by_id(conn, NAME, wanted))
 
     async def _prepare(self) -> None:
-        tenant = self.process.tenant
-        if not self.case.stored and not self.case.known:
-            return
-        rows = [(item, key_of(tenant, item.record)) for item in self.case.stored]
-
-        def prepare(conn: Connection) -> None:
-            now = self.clock.now()
-            for item, parts in rows:
-                made = enrolments.add(
-                    conn,
-                    tenant=NAME,
-                    vendor_account=tenant.vendor_account,
-                    key=canonical_key(parts),
-                    make_id=lambda generation, parts=parts: ids.encode(parts, generation=generation),  # type: ignore[misc]
-                    record=dict(item.record),
-                    now=now,
-                    course_id=None if item.course is None else ids.encode_course(item.course),
-                    student_id=item.student,
-                )
-                if item.state == "cancelled":
-                    enrolments.cancel(conn, NAME, made.id, now)
-            for kind, subject in (("student", student_of(self.case)), ("course", course_of(self.case))):
-                if kind in self.case.known and subject is not None:
-                    fields: Any = self.case.known[kind]
-                    people.remember(conn, NAME, kind, subject, fields, now=now)  # type: ignore[arg-type]
-
-        await self.bench.writes.run(prepare)
-
-
-def key_of(tenant: Tenant, record: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(as_text(record[name]) for name in create_form(tenant).key)
-
-
-def student_of(case: Case) -> str | None:
-    person = case.given.get("to") or case.given.get("student")
-    return None if person is None else person["id"]
-
-
-def course_of(case: Case) -> str | None:
-    """The vendor's id of the course a case is about."""
-    stored = (item.course for item in case.stored if item.course is not None)
-    return case.given.get("courseId") or next(stored, None)
+        tenant, now = self.process.tenant, self.clock.now()
+        await self.bench.writes.run(lambda conn: prepare(conn, self.case, tenant, now))
 
 
 def inputs_of(case: Case) -> Inputs:
@@ -346,4 +341,7 @@ def tenant_spec(case: Case, mapping: MappingSpec) -> TenantSpec:
         secrets={name: case.secrets.get(name, f"secret-{name}") for name in mapping.secrets},
         base=as_text(mapping.server.base.render(context)),
         hosts=frozenset(as_text(host.render(context)) for host in mapping.server.hosts),
+        fall=case.tenant.get("fall"),
+        units=case.tenant.get("units", "off" if isinstance(case.run, Signal) else "all"),
+        adopted_completed=case.tenant.get("adopted_completed", "hold"),
     )

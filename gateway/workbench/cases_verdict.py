@@ -12,8 +12,10 @@ from gateway import ids
 from gateway.contract import Course, Done, Enrolment
 from gateway.mapping.spec import Action, MappingSpec, OperationSpec, Step
 from gateway.store import manual, people, runs
-from gateway.workbench.cases import Case
-from gateway.workbench.cases_stage import NAME, Heard, Stage, student_of
+from gateway.workbench import cases_told
+from gateway.workbench.cases import Case, Signal
+from gateway.workbench.cases_stage import NAME, Heard, Stage
+from gateway.workbench.cases_stored import student_of
 from gateway.workbench.cases_vendor import Sent
 
 OURS = frozenset({"internal_error", "mapping_failed"})
@@ -37,6 +39,7 @@ class Undisturbed:
     sent: tuple[Sent, ...]
     effects: Mapping[Any, int]
     commits: int
+    told: cases_told.Told
 
 
 # -- the case itself --------------------------------------------------------------------------------
@@ -45,14 +48,28 @@ class Undisturbed:
 async def expected(stage: Stage, heard: Heard, case: Case) -> list[str]:
     """The differences between what came of a case and what its `expect` says."""
     wanted, found = case.expect, await _findings(stage, heard, case)
+    signal = isinstance(case.run, Signal)
+    if signal:
+        found |= await cases_told.findings(stage, heard)
+    elif "units" in wanted:
+        await cases_told.refreshed(stage, heard)
+    told = await cases_told.told(stage)
     problems: list[str] = []
-    if "error" not in wanted and "code" not in wanted and not heard.ok:
+    if {"error", "code", "verified"}.isdisjoint(wanted) and not heard.ok:
         problems.append(f"RTOPilot heard {heard}")
     for name, value in wanted.items():
         if name in ("say", "not_say"):
             problems += _said(name, value, heard)
         elif name in ("warnings", "manual"):
             problems += _listed(name, value, found[name])
+        elif name == "progress" and signal:
+            problems += cases_told.wrong_progress(value, told)
+        elif name in ("units", "events"):
+            problems += cases_told.wrong_parts(name, value, told.units if name == "units" else found[name])
+        elif name not in found:
+            problems.append(f"expect.{name}: there is no such thing after `run: {case.run}`")
+        elif name == "aside" and value is not None:
+            problems += _listed(name, [value], [found[name] or ""])
         elif found[name] != value:
             problems.append(f"expect.{name}: {value!r} was expected, it is {found[name]!r}")
     for line in stage.vendor.unused():

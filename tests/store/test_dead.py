@@ -50,7 +50,7 @@ def progress_claimed(conn, owner, now):
     ]
 
 
-async def test_progress_that_a_killed_process_held_goes_on_at_once(database, dead_pid):
+async def test_polls_and_webhooks_of_a_killed_process_go_on_at_once_but_a_push_may_still_be_on_its_way(database, dead_pid):
     def fill(conn):
         enrolments.add(
             conn,
@@ -70,4 +70,5 @@ async def test_progress_that_a_killed_process_held_goes_on_at_once(database, dea
     assert await database.write(fill) == [1, 1, 1]
     assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 1)) == [0, 0, 0]
     assert await database.write(lambda conn: release_dead(conn, ME, NOW + 1)) == 1
-    assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 1)) == [1, 1, 1]
+    assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 1)) == [0, 1, 1]
+    assert await database.write(lambda conn: progress_claimed(conn, ME, NOW + 600)) == [1, 0, 0]

@@ -47,12 +47,11 @@ def killed_after(url, name, acknowledged):
     return {line.strip() for line in lines if line.endswith("\n")}
 
 
-async def test_acknowledged_writes_survive_kill_and_no_closure_is_kept_by_half(tmp_path):
-    url = f"sqlite:///{tmp_path}/gateway.db"
+async def test_acknowledged_writes_survive_kill_and_no_closure_is_kept_by_half(store_url):
     acknowledged = set()
     for name, writes in (("first", 50), ("second", 300), ("third", 777)):
-        acknowledged |= killed_after(url, name, writes)
-    database = Database.open(url)
+        acknowledged |= killed_after(store_url, name, writes)
+    database = Database.open(store_url)
     listed = await database.read(lambda conn: set(conn.execute(select(manual.c.enrolment_id)).scalars()))
     queued = await database.read(lambda conn: set(conn.execute(select(task.c.enrolment_id)).scalars()))
     await database.close()
