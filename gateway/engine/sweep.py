@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway.mapping.templates import Context, Template, as_text
 
 MAX_REASONS = 20
 AND_MORE = "…"
-"""What stands in `dropped` for a row beyond those whose reason is given."""
+"""Stands for the reasons beyond those that are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +31,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """A whole list. `dropped` has an entry for each row that cannot be used; the first 20 say why.
+    """A whole list as the vendor gave it; `rows` reads it.
 
     `left_at` is when the first request left: what changed at the vendor later may be missing.
     """
 
-    rows: tuple[Row, ...]
-    dropped: tuple[str, ...]
+    items: list[Any]
+    context: Context
     left_at: float | None
 
 
 def sweep(frame: Frame, poll: Poll, **root: Any) -> Work:
     """Read a poll's list to a Swept. `root` adds `courseId`, `enrolment`, `enrolments` or `window`.
 
-    A row whose `find` or `value` cannot be worked out is dropped, never its neighbours. Raises NotFound,
-    Refused or VendorError when any page of the list fails: half a list is none.
+    Raises NotFound, Refused or VendorError when any page of the list fails: half a list is none.
     """
     assert poll.call is not None and poll.call.items is not None
     root = {**frame.root, **root}
@@ -54,8 +53,22 @@ def sweep(frame: Frame, poll: Poll, **root: Any) -> Work:
     answer, left_at = yield from _timed(ask(seen, asked))
     if answer.outcome not in YIELDS:
         raise failure(seen, answer.reply, answer.verdict)
-    rows, dropped = _rows(poll, seen.context(**answer.scope), answer.scope["items"])
-    return Swept(rows=rows, dropped=dropped, left_at=left_at)
+    return Swept(items=answer.scope["items"], context=seen.context(**answer.scope), left_at=left_at)
+
+
+def rows(poll: Poll, swept: Swept) -> Iterator[Row | str]:
+    """The row each item makes, or why it makes none; each is worked out when it is asked for.
+
+    The first 20 reasons are given. A row whose `find` or `value` cannot be worked out costs no neighbour.
+    """
+    dropped = 0
+    for item in swept.items:
+        try:
+            yield _row(poll, swept.context.plus(**{poll.row: item}))
+        except ExpressionError as error:
+            # the reason is looked for in the data, which takes time: not for thousands
+            yield str(error) if dropped < MAX_REASONS else AND_MORE
+            dropped += 1
 
 
 def _timed(asking: Asking) -> Generator[Call, Reply, tuple[Answer, float | None]]:
@@ -71,18 +84,10 @@ def _timed(asking: Asking) -> Generator[Call, Reply, tuple[Answer, float | None]
         return end.value, left_at
 
 
-def _rows(poll: Poll, context: Context, items: list[Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+def _row(poll: Poll, context: Context) -> Row:
     assert poll.value is not None
-    rows: list[Row] = []
-    dropped: list[str] = []
-    for item in items:
-        here = context.plus(**{poll.row: item})
-        try:
-            find = {name: _field(template, here) for name, template in poll.find.items()}
-            rows.append(Row(find=find, value=poll.value.render(here)))
-        except ExpressionError as error:
-            dropped.append(str(error) if len(dropped) < MAX_REASONS else AND_MORE)
-    return tuple(rows), tuple(dropped)
+    find = {name: _field(template, context) for name, template in poll.find.items()}
+    return Row(find=find, value=poll.value.render(context))
 
 
 def _field(template: Template, context: Context) -> str:

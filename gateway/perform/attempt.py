@@ -85,7 +85,10 @@ class Attempt:
         if self.resumed:
             stored = await self._stored()
             self.resume = journals.resume(stored, settle_only=self.settle_only)
-            self.held.inherited = frozenset(self.resume.finished)
+            finished = self.resume.finished.items()
+            self.held.inherited = frozenset(
+                name for name, step in finished if step.outcome == "ok" and not step.undo
+            )
             if not journals.fits(self.work.form.steps, stored):
                 return await self._mapping_changed()
             if self.settle_only and not self._sent_before:

@@ -42,7 +42,7 @@ def later_s(tries: int) -> float:
 class Held:
     """A run that is ours, and what has been done for it since it was: everything its last commit needs.
 
-    `inherited` are steps an earlier holder finished; whether it did them itself is no longer known.
+    `inherited` are steps an earlier holder finished without noting whether it did them itself.
     """
 
     work: Work

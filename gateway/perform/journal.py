@@ -53,6 +53,7 @@ class StoreJournal:
                     commit.step,
                     commit.value,
                     commit.warnings,
+                    found=commit.outcome == "already",
                     fenced=True,
                 )
             )
@@ -122,7 +123,12 @@ def resume(stored: Sequence[steps.Step], *, settle_only: bool) -> Resume:
     """Where a run of which the store has these steps starts from."""
     finished = {
         # a step of branches was started under `step/branch`, and keeps that name when it is done
-        step.name.partition("/")[0]: StepResult(value=step.value, warnings=tuple(step.warnings))
+        step.name.partition("/")[0]: StepResult(
+            value=step.value,
+            outcome="already" if step.found else "ok",
+            warnings=tuple(step.warnings),
+            undo=step.found is False,
+        )
         for step in stored
         if step.state == "done"
     }

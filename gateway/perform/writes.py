@@ -33,6 +33,7 @@ from gateway.perform.tenant import Tenant
 from gateway.perform.work import Finish, Work, fingerprint, hash_of, person_of
 from gateway.store import enrolments, manual, runs, tasks
 from gateway.store.enrolments import StoredEnrolment
+from gateway.store.locks import one_at_a_time
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
 
@@ -138,6 +139,11 @@ def _usable_form(frame: Frame, operation: Operation) -> OperationSpec:
     return form
 
 
+def _study(tenant: Tenant, student: str | None, vendor_course: str | None) -> tuple[str, ...]:
+    """What creates and cancels of one student in one course lock, so that one sees the other."""
+    return ("study", tenant.name, student or "", str(vendor_course or ""))
+
+
 def _nothing_ending(
     conn: Connection,
     tenant: Tenant,
@@ -151,12 +157,22 @@ def _nothing_ending(
 
     A create must not be answered with, or stand on, what a cancel is about to take away.
     """
-    ids_meant = {enrolment_id, begun.run.enrolment_id} - {None}
+    ids_meant = {each for each in (enrolment_id, begun.run.enrolment_id) if each is not None}
+    if student is not None:
+        one_at_a_time(conn, *_study(tenant, student, vendor_course))
+    for each in sorted(ids_meant):
+        one_at_a_time(conn, "enrolment", tenant.name, each)
     for other in runs.ending(conn, tenant.name):
         given, cancels = other.input, other.operation == Operation.CANCEL_ENROLMENT
         same = student is not None and (other.student_id, given.get("courseId")) == (student, vendor_course)
         if other.id != begun.run.id and (given["enrolmentId"] in ids_meant or (cancels and same)):
             raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is not settled")
+
+
+def _state(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> str | None:
+    """What has become of it. Asked after `_nothing_ending`: what ended before that is seen here."""
+    found = enrolments.by_id(conn, tenant.name, stored.id)
+    return None if found is None else found.state
 
 
 # -- transfer ---------------------------------------------------------------------------------------
@@ -232,12 +248,10 @@ def transferring(
         return made.id, made.id
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
-        if begun.kind == "new":
-            now_stored = enrolments.by_id(conn, tenant.name, stored.id)
-            if now_stored is None or now_stored.state != "active":  # since it was looked at
-                raise Conflict("This enrolment has been ended just now.", code="enrolment_cancelled")
         if begun.kind in ("new", "answered"):
             _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
+        if begun.kind == "new" and _state(conn, tenant, stored) != "active":  # since it was looked at
+            raise Conflict("This enrolment has been ended just now.", code="enrolment_cancelled")
 
     return Work(
         tenant=tenant,
@@ -327,7 +341,10 @@ async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, tr
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
         if begun.kind == "new":
+            one_at_a_time(conn, *_study(tenant, stored.student_id, scope["courseId"]))
             _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
+            if _state(conn, tenant, stored) != stored.state:  # since it was looked at
+                raise OutcomeUnknown(BUSY, code="busy", detail=f"enrolment {stored.id} was ended meanwhile")
 
     given = {"enrolmentId": stored.id, "courseId": scope["courseId"]}
     work = _work(tenant, Operation.CANCEL_ENROLMENT, form, frame, stored, given, finish)

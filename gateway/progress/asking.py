@@ -18,7 +18,7 @@ from gateway.contract import Operation
 from gateway.engine import shape
 from gateway.engine.calls import Reply
 from gateway.engine.shape import Progress
-from gateway.engine.sweep import Swept, sweep
+from gateway.engine.sweep import Row, Swept, rows, sweep
 from gateway.errors import NotFound
 from gateway.perform import reads
 from gateway.perform.enrolments import create_form, scope_of
@@ -92,6 +92,15 @@ class Job:
     do: Callable[[Watch], Awaitable[None]]
 
 
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What one list tells. `dropped` has an entry for each row that cannot be used; the first 20 say why."""
+
+    left_at: float | None
+    rows: list[Row] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A reading that is news."""
@@ -162,33 +171,33 @@ class Asker:
         async def do(watch: Watch) -> None:
             course = ids.decode_course(course_id)
             try:
-                swept = await self._swept(watch, COURSE_S, courseId=course)
+                told = await self._told(watch, COURSE_S, courseId=course)
             except NotFound:
                 if self.plan.poll.missing == "alert":
                     self.looks.append(Look(course_id=course_id, gone=True))
                 raise
             # read after the sweep: whoever ended meanwhile is not missed
             known = await self._active(course_id)
-            shown = await self._among(swept, known)
-            self._look(course_id, swept, known, shown)
+            shown = await self._among(told, known)
+            self._look(course_id, told, known, shown)
 
         return Job(name=f"course {course_id}", after=course_id, do=do)
 
     def _chunk(self, group: list[StoredEnrolment]) -> Job:
         async def do(watch: Watch) -> None:
-            swept = await self._swept(watch, LIST_S, enrolments=[self._scope(one) for one in group])
-            shown = await self._among(swept, group)
+            told = await self._told(watch, LIST_S, enrolments=[self._scope(one) for one in group])
+            shown = await self._among(told, group)
             for course_id in {one.course_id for one in group} - {None}:
                 of_course = [one for one in group if one.course_id == course_id]
-                self._look(course_id or "", swept, of_course, shown, whole=False)
+                self._look(course_id or "", told, of_course, shown, whole=False)
 
         return Job(name=f"{len(group)} enrolments from {group[0].id}", after=group[-1].id, do=do)
 
     def _list(self, last_ok_at: float | None) -> Job:
         async def do(watch: Watch) -> None:
             now = self._now()
-            swept = await self._swept(watch, LIST_S, window=self.plan.window(now, last_ok_at))
-            await self._learn(swept, await find_all(self.tenant, [row.find for row in swept.rows]))
+            told = await self._told(watch, LIST_S, window=self.plan.window(now, last_ok_at))
+            await self._learn(told, await find_all(self.tenant, [row.find for row in told.rows]))
             self.ok_at = now
 
         return Job(name="the list", after="", do=do)
@@ -196,8 +205,8 @@ class Asker:
     def _enrolment(self, stored: StoredEnrolment) -> Job:
         async def do(watch: Watch) -> None:
             if self.plan.poll.call is not None:
-                swept = await self._swept(watch, READ_S, enrolment=self._scope(stored))
-                await self._among(swept, [stored])
+                told = await self._told(watch, READ_S, enrolment=self._scope(stored))
+                await self._among(told, [stored])
                 return
             now, deadline = self._now(), Deadline(READ_S)
             outcome = await reads.read_known(self.tenant, stored, deadline, watch.trace(), staff=False)
@@ -211,30 +220,43 @@ class Asker:
     def _scope(self, stored: StoredEnrolment) -> dict[str, Any]:
         return scope_of(stored.record, stored.course_id, create_form(self.tenant))
 
-    async def _swept(self, watch: Watch, within_s: float, **root: Any) -> Swept:
+    async def _told(self, watch: Watch, within_s: float, **root: Any) -> Told:
         work = sweep(self.tenant.frame(Operation.GET_ENROLMENT), self.plan.poll, **root)
         deadline, vendor = Deadline(within_s), self.tenant.vendor
         swept: Swept = await drive(work, vendor, NoJournal(), deadline, watch.trace(), staff=False)
-        self.counts.rows += len(swept.rows) + len(swept.dropped)
-        self.counts.dropped += len(swept.dropped)
-        if swept.dropped:
-            self._warn("%d rows dropped, such as: %s", len(swept.dropped), swept.dropped[0])
-        return swept
+        told = await self._read_rows(swept)
+        self.counts.rows += len(told.rows) + len(told.dropped)
+        self.counts.dropped += len(told.dropped)
+        if told.dropped:
+            self._warn("%d rows dropped, such as: %s", len(told.dropped), told.dropped[0])
+        return told
+
+    async def _read_rows(self, swept: Swept) -> Told:
+        """Its rows; others get their turn in between, as thousands take a tenth of a second."""
+        told = Told(left_at=swept.left_at)
+        for count, row in enumerate(rows(self.plan.poll, swept), 1):
+            if isinstance(row, str):
+                told.dropped.append(row)
+            else:
+                told.rows.append(row)
+            if count % ROWS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        return told
 
     # -- what was learnt
 
-    async def _among(self, swept: Swept, known: Sequence[StoredEnrolment]) -> set[str]:
+    async def _among(self, told: Told, known: Sequence[StoredEnrolment]) -> set[str]:
         """Note what the rows say of these enrolments, and of nobody else."""
-        index = Index(row.find for row in swept.rows)
+        index = Index(row.find for row in told.rows)
         index.add(known)
-        return await self._learn(swept, [index.find(row.find) for row in swept.rows])
+        return await self._learn(told, [index.find(row.find) for row in told.rows])
 
-    async def _learn(self, swept: Swept, hits: Sequence[Sequence[StoredEnrolment]]) -> set[str]:
+    async def _learn(self, told: Told, hits: Sequence[Sequence[StoredEnrolment]]) -> set[str]:
         """Note what the rows say of the enrolments they are about; the ids of those."""
-        policy, read_at = self.tenant.policy, self._now() if swept.left_at is None else swept.left_at
+        policy, read_at = self.tenant.policy, self._now() if told.left_at is None else told.left_at
         furthest: dict[str, tuple[StoredEnrolment, Progress]] = {}
         faults: list[str] = []
-        for count, (row, found) in enumerate(zip(swept.rows, hits, strict=True), 1):
+        for count, (row, found) in enumerate(zip(told.rows, hits, strict=True), 1):
             if count % ROWS_AT_A_TIME == 0:
                 await asyncio.sleep(0)
             self.counts.unmatched += not found
@@ -264,16 +286,16 @@ class Asker:
     def _look(
         self,
         course_id: str,
-        swept: Swept,
+        told: Told,
         known: Sequence[StoredEnrolment],
         shown: set[str],
         *,
         whole: bool = True,
     ) -> None:
         """Who is missing from a course. A row that was dropped may have been anybody's, so then nobody is."""
-        if self.plan.poll.missing != "alert" or swept.dropped or swept.left_at is None:
+        if self.plan.poll.missing != "alert" or told.dropped or told.left_at is None:
             return
-        before = swept.left_at - SETTLING_S
+        before = told.left_at - SETTLING_S
         absent = tuple(one.id for one in known if one.id not in shown and one.created_at < before)
         there = frozenset(one.id for one in known if one.id in shown)
         self.looks.append(Look(course_id=course_id, shown=there, absent=absent, whole=whole))

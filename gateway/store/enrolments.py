@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Double, Text, and_, bindparam, cast, exists, func, or_, select, update
 
 from gateway.errors import StoreError
+from gateway.store.locks import one_at_a_time
 from gateway.store.tables import IS_ACTIVE, enrolment, insert
 from gateway.store.tables_progress import outbox
 
@@ -120,6 +121,7 @@ def adopt(
     """
     if (found := by_id(conn, tenant, id)) is not None:
         return found
+    one_at_a_time(conn, "adopt", vendor_account, key)
     holder = {"in_tenant": tenant, "of_account": vendor_account, "of_key": key}
     if conn.execute(_ELSEWHERE, holder).first() is not None:
         raise HeldElsewhere(id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, bindparam, select
 
+from gateway.store.locks import several_writers
 from gateway.store.tables import insert, known
 
 Kind = Literal["student", "course", "contact"]
@@ -51,7 +52,7 @@ def recall_many(
 
 
 def _merge(conn: Connection, tenant: str, kind: Kind, subjects: Mapping[str, Fields], now: float) -> int:
-    existing = _locked(conn, tenant, kind, list(subjects))
+    existing = _locked(conn, tenant, kind, subjects, now)
     rows = [
         {
             "tenant": tenant,
@@ -68,7 +69,21 @@ def _merge(conn: Connection, tenant: str, kind: Kind, subjects: Mapping[str, Fie
     return len(changed)
 
 
-def _locked(conn: Connection, tenant: str, kind: Kind, subjects: list[str]) -> dict[str, dict[str, Any]]:
+def _locked(
+    conn: Connection, tenant: str, kind: Kind, subjects: Collection[str], now: float
+) -> dict[str, dict[str, Any]]:
+    """What is remembered of each, ours until the transaction ends; also of those nobody knew so far."""
+    found = _lock(conn, tenant, kind, list(subjects))
+    missing = [subject for subject in subjects if subject not in found]
+    if not missing or not several_writers(conn):
+        return found
+    # A row that is not there cannot be locked: two who remember something first would not see each other.
+    same = {"tenant": tenant, "kind": kind, "fields": {}, "updated_at": now}
+    conn.execute(_CREATE, [{"subject_id": subject, **same} for subject in missing])
+    return _lock(conn, tenant, kind, list(subjects))
+
+
+def _lock(conn: Connection, tenant: str, kind: Kind, subjects: list[str]) -> dict[str, dict[str, Any]]:
     if len(subjects) > 1:
         return _fields(conn, _LOCK_MANY, tenant, kind, subjects)
     values = {"in_tenant": tenant, "of_kind": kind, "subject": subjects[0]}
@@ -95,9 +110,10 @@ _RECALL = select(known.c.fields).where(*_OF_KIND, known.c.subject_id == bindpara
 _RECALL_MANY = select(known.c.subject_id, known.c.fields).where(
     *_OF_KIND, known.c.subject_id.in_(bindparam("subjects", expanding=True))
 )
-_LOCK_MANY = _RECALL_MANY.with_for_update()
+_LOCK_MANY = _RECALL_MANY.order_by(known.c.subject_id).with_for_update()
 _LOCK_ONE = _RECALL.with_for_update()
 _NEW = insert(known)
+_CREATE = _NEW.on_conflict_do_nothing()
 _UPSERT = _NEW.on_conflict_do_update(
     index_elements=[known.c.tenant, known.c.kind, known.c.subject_id],
     set_={"fields": _NEW.excluded.fields, "updated_at": _NEW.excluded.updated_at},

@@ -70,13 +70,15 @@ class Back:
         self.plan(name)
         self.poller.only = name
         before = turn = await self._turn(name)
+        failed: str | None = None
         for _ in range(SLICES):
             self.clock.move(max(turn.next_due - self.clock.now(), 0.0))
             if not await self.poller.round():
                 await asyncio.sleep(0.001)  # another process is at it
             turn = await self._turn(name)
+            failed = turn.last_error or failed
             if turn.owner is None and _has_ended(turn, before):
-                return turn.last_error
+                return failed
         raise OffScript(f"The poll did not come to an end in {SLICES} slices.")
 
     async def _turn(self, name: str) -> Turn:
@@ -108,7 +110,9 @@ class Back:
         reception = Reception(
             lms={DOOR: self._hook}, rtopilot={}, database=self.database, kick=self.intake.kick
         )
-        path = {"door": DOOR} if delivery.path_secret is None else {"door": DOOR, "secret": delivery.path_secret}
+        path = (
+            {"door": DOOR} if delivery.path_secret is None else {"door": DOOR, "secret": delivery.path_secret}
+        )
         scope = {
             "type": "http",
             "method": "POST",

@@ -1,4 +1,4 @@
-"""A webhook of a case as the vendor would post it: its bytes, its headers and, where asked for, its signature."""
+"""A webhook of a case as the vendor would post it: bytes, headers and, where asked for, a signature."""
 
 from __future__ import annotations
 

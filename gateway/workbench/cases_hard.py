@@ -7,7 +7,7 @@ nothing lost at the vendor and nothing done twice. Source: docs/mapping-language
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ WRITE_LATE_S = 12.0
 LATER_S = (31.0, 400.0, 2000.0)
 """How long background work is given: past the first waits of its schedule."""
 
-BROKEN = {
+BROKEN: Mapping[str, Scripted] = {
     "an HTML page with status 200": Scripted(kind="html", data="<html><body>Maintenance</body></html>"),
     "an empty body": Scripted(),
     "null": Scripted(kind="text", data="null"),
@@ -105,7 +105,7 @@ class Hardship:
     def _losses(self) -> Iterator[Play]:
         for sent in self.normal.sent:
             call = f"answer {sent.number} ({sent.line.ask})"
-            for how, mishap in _losses_of(sent):
+            for how, mishap in losses_of(sent):
                 if not sent.write:
                     yield self._play(f"{call} {how}", self._disturbed(mishap))
                     continue
@@ -257,7 +257,8 @@ class Hardship:
         CaseFailed.when([*problems, *twice(stage, self.mapping)])
 
 
-def _losses_of(sent: Sent) -> Iterator[tuple[str, Mishap]]:
+def losses_of(sent: Sent) -> Iterator[tuple[str, Mishap]]:
+    """The ways in which one answer may fail to come, with words for each."""
     at = sent.number
     yield "timed out", Mishap(kind="lose", at=at, how="timeout")
     yield "was cut off", Mishap(kind="lose", at=at, how="reset")

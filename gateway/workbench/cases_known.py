@@ -36,6 +36,8 @@ def known_of(path: Path, name: str, mapping_file: Path | None = None) -> Known:
     if found is None:
         listed = "\n".join(f"  {case.name}" for case in cases)
         raise RequestError(f"{path} has no case like that. It has:\n{listed}")
+    if not isinstance(found.run, Operation):
+        raise RequestError(f"That case is a {found.run}, and no operation of RTOPilot.")
     with Bench() as bench:
         failure = cases_play.run(bench, next(cases_play.plays_of(bench, found, mapping)))
         if failure is not None:

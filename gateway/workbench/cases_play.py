@@ -13,8 +13,8 @@ from gateway.errors import GatewayError
 from gateway.mapping.load import load_mapping
 from gateway.mapping.schema import data_folder
 from gateway.mapping.spec import MappingSpec
-from gateway.workbench import cases_secrets, cases_told
-from gateway.workbench.cases import Case, load_cases
+from gateway.workbench import cases_secrets, cases_swept, cases_told
+from gateway.workbench.cases import Case, Signal, load_cases
 from gateway.workbench.cases_hard import Hardship, Play
 from gateway.workbench.cases_stage import Bench, Heard, Stage
 from gateway.workbench.cases_vendor import Died, OffScript
@@ -105,7 +105,8 @@ def plays_of(bench: Bench, case: Case, mapping: MappingSpec) -> Iterator[Play]:
         normal = _finished(_undisturbed(bench, case, mapping))
     except CaseFailed:
         return
-    yield from Hardship(case=case, mapping=mapping, normal=normal).plays()
+    hardship = cases_swept.Hardship if isinstance(case.run, Signal) else Hardship
+    yield from hardship(case=case, mapping=mapping, normal=normal).plays()
     yield from cases_secrets.plays(case, mapping, normal)
 
 
@@ -146,12 +147,12 @@ def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 async def _plain(bench: Bench, case: Case, mapping: MappingSpec) -> None:
-    stage, heard = await _once(bench, case, mapping)
+    stage, heard, _ = await _once(bench, case, mapping)
     CaseFailed.when(await expected(stage, heard, case))
 
 
 async def _undisturbed(bench: Bench, case: Case, mapping: MappingSpec) -> Undisturbed:
-    stage, heard = await _once(bench, case, mapping)
+    stage, heard, before = await _once(bench, case, mapping)
     CaseFailed.when(await expected(stage, heard, case))
     stored = await stage.stored(heard)
     return Undisturbed(
@@ -160,12 +161,14 @@ async def _undisturbed(bench: Bench, case: Case, mapping: MappingSpec) -> Undist
         sent=tuple(stage.vendor.sent),
         effects=dict(stage.vendor.effects),
         commits=stage.commits,
+        before=before,
         told=await cases_told.told(stage),
     )
 
 
-async def _once(bench: Bench, case: Case, mapping: MappingSpec) -> tuple[Stage, Heard]:
+async def _once(bench: Bench, case: Case, mapping: MappingSpec) -> tuple[Stage, Heard, cases_told.Told]:
     stage = await Stage.set_up(bench, case, mapping, strict=True)
+    before = await cases_told.told(stage)
     heard = await stage.act()
     await stage.settle()
-    return stage, heard
+    return stage, heard, before

@@ -9,16 +9,16 @@ import asyncio
 import itertools
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from gateway import ids
-from gateway.contract import Done, Enrolment, Inputs, Person, Result
+from gateway.contract import Done, Enrolment, Inputs, Operation, Person, Result
 from gateway.errors import GatewayError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import parse_settings
@@ -26,17 +26,16 @@ from gateway.mapping.spec import MappingSpec
 from gateway.mapping.templates import Context, as_text
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
-from gateway.perform.enrolments import canonical_key, create_form
 from gateway.perform.runs import Runs
-from gateway.store import enrolments, migrate, people, tokens
+from gateway.progress.verify import Delivery
+from gateway.store import enrolments, migrate, tokens
 from gateway.store.clock import Clock
 from gateway.store.database import Database, InlineReads
 from gateway.store.engines import parse_url, sqlite_engine
 from gateway.store.tables import metadata
 from gateway.store.traces import Ring
 from gateway.store.writer import GroupCommit
-from gateway.progress.verify import Delivery
-from gateway.workbench.cases import Case, Operation, Signal
+from gateway.workbench.cases import Case, Signal
 from gateway.workbench.cases_back import Back
 from gateway.workbench.cases_event import delivery_of
 from gateway.workbench.cases_stored import plan_of, prepare
@@ -265,13 +264,14 @@ class Stage:
             self.case.given["event"], back.webhook, self.process.tenant.spec.secrets, back.scope
         )
 
-    async def ask(self, inputs: Inputs | None = None, *, operation: Any = None) -> Heard:
+    async def ask(self, inputs: Inputs | None = None, *, operation: Operation | None = None) -> Heard:
         """One request of RTOPilot. Raises Died when the process dies over it."""
         reference = f"ref-{len(self.references) + 1}"
         self.references.append(reference)
         inputs = inputs if inputs is not None else inputs_of(self.case)
+        operation = operation or Operation(self.case.run)
         try:
-            result = await self.process.perform(NAME, operation or self.case.run, inputs, reference=reference)
+            result = await self.process.perform(NAME, operation, inputs, reference=reference)
         except GatewayError as error:
             return Heard(status=error.status, code=error.code, say=error.message)
         return Heard(result=result)

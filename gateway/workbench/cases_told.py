@@ -22,12 +22,16 @@ MOST = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """One active enrolment afterwards; `percent` as RTOPilot would be told it, None while nothing is known."""
+    """One active enrolment afterwards.
+
+    `percent` is what is known, as RTOPilot would be told it; `pushed` what is queued. None: nothing.
+    """
 
     id: str
     record: Mapping[str, Any]
     percent: int | None
     completed: bool
+    pushed: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +55,27 @@ async def told(stage: Stage) -> Told:
         return None if last is None else told_percent(tenant, stored, last)
 
     def look(conn: Connection) -> Told:
+        pushed = {item.id: item.value for item in letters.list_items(conn, tenant=NAME, limit=MOST)}
         return Told(
             known=tuple(
-                Known(id=one.id, record=one.record, percent=percent(one), completed=one.completed)
+                Known(
+                    id=one.id,
+                    record=one.record,
+                    percent=percent(one),
+                    completed=one.completed,
+                    pushed=pushed.get(one.id),
+                )
                 for one in enrolments.active(conn, NAME, limit=MOST)
             ),
-            pushed={item.id: item.value for item in letters.list_items(conn, tenant=NAME, limit=MOST)},
+            pushed=pushed,
             units=tuple(
-                {"code": one.code, "id": one.unit_id, "name": one.name, "outcome": one.outcome, "date": one.date}
+                {
+                    "code": one.code,
+                    "id": one.unit_id,
+                    "name": one.name,
+                    "outcome": one.outcome,
+                    "date": one.date,
+                }
                 for one in units.of_tenant(conn, NAME, limit=MOST)
             ),
         )
@@ -119,7 +136,9 @@ def wrong_progress(wanted: Any, found: Told) -> list[str]:
         return [] if same else [f"expect.progress: {dict(wanted)!r} was expected, it is {found.percents!r}"]
     problems = [problem for one in wanted for problem in _wrong_one(one, found)]
     if len(wanted) != len(found.known):
-        problems.append(f"expect.progress: {len(wanted)} enrolments were expected, there are {len(found.known)}")
+        problems.append(
+            f"expect.progress: {len(wanted)} enrolments were expected, there are {len(found.known)}"
+        )
     return problems
 
 
@@ -128,17 +147,21 @@ def _wrong_one(wanted: Mapping[str, Any], found: Told) -> list[str]:
     fitting = [one for one in found.known if record.items() <= one.record.items()]
     if len(fitting) != 1:
         return [f"expect.progress: {len(fitting)} enrolments have {record!r}, and it must be one"]
-    [one], problems = fitting, []
-    if one.percent != wanted["percent"]:
-        problems.append(f"expect.progress: {record!r} at {wanted['percent']!r}, it is at {one.percent!r}")
-    if wanted.get("completed", one.completed) is not one.completed:
-        problems.append(f"expect.progress: {record!r} completed: {wanted['completed']}, it is {one.completed}")
-    return problems
+    [one] = fitting
+    found_of = {"percent": one.percent, "completed": one.completed, "pushed": one.pushed}
+    return [
+        f"expect.progress: {name} {value!r} for {record!r}, it is {found_of[name]!r}"
+        for name, value in wanted.items()
+        if name != "record" and value != found_of[name]
+    ]
 
 
-def wrong_parts(name: str, wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[str]:
+def wrong_parts(
+    name: str, wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """The differences to a list of things, of which only what is named is compared."""
     shown = [{key: one.get(key) for key in some} for some, one in zip(wanted, found, strict=False)]
     if len(wanted) == len(found) and shown == [dict(some) for some in wanted]:
         return []
-    return [f"expect.{name}: {[dict(one) for one in wanted]!r} was expected, it is {[dict(one) for one in found]!r}"]
+    texts = [repr([dict(one) for one in some]) for some in (wanted, found)]
+    return [f"expect.{name}: {texts[0]} was expected, it is {texts[1]}"]

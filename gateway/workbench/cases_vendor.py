@@ -40,7 +40,7 @@ class Mishap:
 
     lose: the answer does not arrive, `how` says how (timeout, reset, not_sent) · answer: another arrives ·
     chatty: its sentences repeat the request. `done` says whether the vendor did what was asked, `late_s`
-    that it did so only that many seconds later.
+    that it did so only that many seconds later. `lasting`: so it is with every call from then on.
     """
 
     kind: Kind
@@ -49,6 +49,7 @@ class Mishap:
     answer: Scripted | None = None
     done: bool = True
     late_s: float = 0.0
+    lasting: bool = False
 
 
 @dataclass(slots=True)
@@ -143,11 +144,10 @@ class ScriptedVendor:
 
     def _mishap(self) -> Mishap | None:
         mishap = self.mishap
-        return (
-            mishap
-            if mishap is not None and mishap.kind != "die_commit" and mishap.at == self._calls
-            else None
-        )
+        if mishap is None or mishap.kind == "die_commit":
+            return None
+        now = mishap.at <= self._calls if mishap.lasting else mishap.at == self._calls
+        return mishap if now else None
 
     def _line(self, request: Request) -> tuple[Line, bool]:
         for line in self.made:

@@ -32,13 +32,14 @@ class CaseFailed(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Undisturbed:
-    """What came of a case when nothing went wrong."""
+    """What came of a case when nothing went wrong; `before` is what was known when it began."""
 
     heard: Heard
     record: Any
     sent: tuple[Sent, ...]
     effects: Mapping[Any, int]
     commits: int
+    before: cases_told.Told
     told: cases_told.Told
 
 

@@ -34,6 +34,8 @@ from gateway.yamlfile import Document, parse_yaml, read_yaml
 
 PLAIN = ("searchTerm", "quizResults")
 PEOPLE = ("student", "to")
+NO_ADDRESS: dict[str, Any] = {"email": None}
+"""RTOPilot's calls carry no address; only where an author gives one is there one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,10 +248,10 @@ class _Planner:
     def scope(self, steps: Mapping[str, Any] | None = None) -> Known:
         """Everything that is known before the first answer; `steps` adds what is known of steps."""
         root = self._root()
-        people: dict[str, Any] = {name: self.given[name] for name in PEOPLE if name in self.given}
+        people = {name: {**NO_ADDRESS, **self.given[name]} for name in PEOPLE if name in self.given}
         who = {name: Known(data, path=f"{name}.") for name, data in people.items()}
         if self.operation is Operation.TRANSFER_ENROLMENT and "to" in who:
-            who["student"] = Known(self.given["to"], path="student.")
+            who["student"] = Known(people["to"], path="student.")
         known = {
             name: Known(value, path=f"known.{name}.") for name, value in self.given.get("known", {}).items()
         }

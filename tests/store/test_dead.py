@@ -50,7 +50,9 @@ def progress_claimed(conn, owner, now):
     ]
 
 
-async def test_polls_and_webhooks_of_a_killed_process_go_on_at_once_but_a_push_may_still_be_on_its_way(database, dead_pid):
+async def test_polls_and_webhooks_of_a_killed_process_go_on_at_once_but_a_push_may_still_be_on_its_way(
+    database, dead_pid
+):
     def fill(conn):
         enrolments.add(
             conn,

@@ -100,6 +100,15 @@ async def test_stopped_server_is_a_store_error_at_once_and_forgiven_when_it_is_b
         await database.close()
 
 
+async def test_idle_connections_that_a_restart_has_ended_are_replaced_unnoticed(server):
+    with new_database(server) as url:
+        database = Database.open(url)
+        await asyncio.gather(*(database.write(note(f"before {n}")) for n in range(WRITERS)))
+        await asyncio.to_thread(server.restart)
+        assert all(await asyncio.gather(*(database.write(note(f"after {n}")) for n in range(WRITERS))))
+        await database.close()
+
+
 async def test_closing_while_the_server_is_away_does_not_hang(server):
     with new_database(server) as url:
         database = Database.open(url)

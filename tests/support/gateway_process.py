@@ -114,7 +114,7 @@ async def _serve(config: Path, moved_s: float, simulated_waits: bool, pipe: Conn
     settings = load_config(config)
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        clock = app.state.gateway.database.clock
+        clock, progress = app.state.gateway.database.clock, app.state.gateway.progress
         clock.move(moved_s)
         if simulated_waits:
             _simulate_waits(app.state.gateway)
@@ -122,6 +122,8 @@ async def _serve(config: Path, moved_s: float, simulated_waits: bool, pipe: Conn
         def move() -> None:
             try:
                 clock.move(pipe.recv())
+                for worker in (progress.deliveries, progress.intake, progress.poller):
+                    worker.kick()  # it would have been awake long since
                 pipe.send("moved")
             except EOFError:  # the test has gone
                 loop.remove_reader(pipe.fileno())

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from gateway.store.database import upgrade
-from tests.support.postgres_server import SUPERUSER, NoPostgres, Server, joined
+from tests.support.postgres_server import SUPERUSER, Server, joined, missing
 
 TEMPLATE = "gateway"
 
@@ -39,11 +39,9 @@ def postgres_url(postgres: Server) -> Iterator[str]:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """A server for the block, shared by all who name this folder; ready for `new_database`."""
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(joined(folder, make_template))
-        except NoPostgres as missing:
-            pytest.fail(str(missing), pytrace=False)
+    if reason := missing():
+        pytest.fail(reason, pytrace=False)
+    with joined(folder, make_template) as server:
         yield server
 
 

@@ -42,10 +42,6 @@ OPTIONS = {
 }
 
 
-class NoPostgres(Exception):
-    """There is no server to start; the text says what to type."""
-
-
 class Server:
     """A running server; `home` holds its data, its socket and its log."""
 
@@ -82,11 +78,7 @@ class Server:
 
 @contextlib.contextmanager
 def joined(folder: Path, prepare: Callable[[Server], None] = lambda server: None) -> Iterator[Server]:
-    """The one server of all who name this folder, for the block; the first of them starts and prepares it.
-
-    Raises NoPostgres.
-    """
-    binaries()
+    """The one server of all who name this folder, for the block; the first of them starts and prepares it."""
     with locked(folder / "users", fcntl.LOCK_SH):
         with locked(folder / "starting", fcntl.LOCK_EX):
             home = folder / "server"
@@ -140,15 +132,20 @@ def _outlive_parent() -> None:
 # -- programs and locks -------------------------------------------------------------------------------
 
 
+def missing() -> str | None:
+    """What to type where there is no server to start."""
+    return None if (binaries() / "pg_ctl").exists() else MISSING
+
+
 def binaries() -> Path:
-    """The folder of the newest initdb and pg_ctl. Raises NoPostgres."""
-    installed = sorted(
-        DEBIAN.glob("*/bin/initdb"), key=lambda path: int(re.sub(r"\D", "", path.parts[-3]) or 0)
-    )
-    found = str(installed[-1]) if installed else shutil.which("initdb")
-    if found is None or not Path(found).with_name("pg_ctl").exists():
-        raise NoPostgres(MISSING)
-    return Path(found).parent
+    """The folder of the newest initdb, or of the one on the PATH."""
+    installed = sorted(DEBIAN.glob("*/bin/initdb"), key=_version)
+    found = installed[-1] if installed else Path(shutil.which("initdb") or "initdb")
+    return found.parent
+
+
+def _version(initdb: Path) -> int:
+    return int(re.sub(r"\D", "", initdb.parts[-3]) or 0)
 
 
 def server_account() -> str | None:

@@ -63,9 +63,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One call for the vendor's list: whose key, and the end of the time asked about, Unix seconds."""
+    """One call for the vendor's list: whose key, and the time asked about, Unix seconds."""
 
     key: str
+    since: float
     until: float
 
 
@@ -232,7 +233,8 @@ class Office:
     def take(self, wire: Wire, method: str, target: str, key: str, body: bytes) -> None:
         if method == "GET" and target.startswith("/v1/enrolments?"):
             asked = dict(parse_qsl(urlsplit(target).query))
-            self.record.listings.append(Listing(key=key, until=_unix(asked["changed_before"])))
+            since, until = _unix(asked["changed_since"]), _unix(asked["changed_before"])
+            self.record.listings.append(Listing(key=key, since=since, until=until))
             wire.answer(200, b'{"data":[],"next_page":null}')
             return
         if method != "PUT" or target != "/api/enrolments/lms-progress":

@@ -24,7 +24,7 @@ SHUFFLE = 1.8
 """How far events of a tenant change places, in steps of its learners: above 1 they overtake each other."""
 
 Which = tuple[str, str]
-"""Tenant, enrolment."""
+"""Tenant, enrolment: a number, which is the vendor's id and RTOPilot's alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +91,8 @@ def brewed(*, tenants: int, enrolments: int, values: int, now: float, random: Ra
     names = [f"rto-{number}" for number in range(tenants)]
     falling = frozenset(names[::4])
     changes = {
-        (name, f"{name}x{number}"): _changes(name, f"{name}x{number}", values, name in falling, now, random)
-        for name in names
+        (name, id := str(1000 * (place + 1) + number)): _changes(name, id, values, name in falling, now, random)
+        for place, name in enumerate(names)
         for number in range(enrolments)
     }
     deliveries: list[Delivery] = []

@@ -1,0 +1,151 @@
+"""Deliveries that prove nothing, made from a true one: changed, cut short, stale, unsigned, signed by others.
+
+Each must be refused, with nothing stored, nothing asked of the vendor and nothing queued for RTOPilot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from gateway.mapping.expressions import Expression
+from gateway.mapping.progress_spec import Verify, Webhook
+from gateway.mapping.spec import MappingSpec
+from gateway.progress.verify import Delivery
+from gateway.store import inbox
+from gateway.workbench.cases import Case
+from gateway.workbench.cases_hard import Play
+from gateway.workbench.cases_stage import NAME, Bench, Stage
+from gateway.workbench.cases_told import told
+from gateway.workbench.cases_verdict import CaseFailed
+
+SIGNS_BODY = frozenset({"hmac", "standard-webhooks"})
+OTHER_SECRET = "c29tZWJvZHkgZWxzZSdz"  # is also base64 and text, so that every kind can use it
+STALE_S = 60.0
+PROOFS: dict[str, frozenset[str]] = {
+    "basic": frozenset({"authorization"}),
+    "bearer": frozenset({"authorization"}),
+    "standard-webhooks": frozenset({"webhook_id", "webhook_timestamp", "webhook_signature"}),
+}
+"""The headers that kinds look for by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgery:
+    """One way to post what was never sent.
+
+    `other_secrets`: the tenant has others than the sender; `later_s`: how long after its time it is posted.
+    """
+
+    what: str
+    change: Callable[[Delivery], Delivery] = field(default=lambda delivery: delivery)
+    other_secrets: bool = False
+    later_s: float = 0.0
+
+
+def plays(case: Case, mapping: MappingSpec) -> Iterator[Play]:
+    webhook = mapping.progress.webhook if mapping.progress is not None else None
+    for forgery in () if webhook is None else forgeries(webhook):
+        yield Play(name=f"{case.name}: {forgery.what}", case=case, run=_play(case, mapping, forgery))
+
+
+def forgeries(webhook: Webhook) -> Iterator[Forgery]:
+    """The ways that this kind of proof must withstand; none for what is never verified."""
+    how = webhook.verify
+    if how.kind == "none-quarantine":
+        return
+    yield Forgery(what="the tenant's secrets are others", other_secrets=True)
+    if how.kind in SIGNS_BODY and (how.kind != "hmac" or None in how.signed) or _is_whole_token(how):
+        yield Forgery(what="one byte of the body is changed", change=_changed)
+        yield Forgery(what="a byte is added to the body", change=lambda one: replace(one, raw=one.raw + b"!"))
+        yield Forgery(
+            what="the body is cut short", change=lambda one: replace(one, raw=one.raw[: len(one.raw) // 2])
+        )
+        yield Forgery(what="the body is empty", change=lambda one: replace(one, raw=b""))
+    if how.kind == "secret-path":
+        yield Forgery(
+            what="there is no secret in the address", change=lambda one: replace(one, path_secret=None)
+        )
+        yield Forgery(what="the secret in the address is another", change=_other_path)
+    for name in sorted(_headers_of(how)):
+        yield Forgery(what=f"there is no {name.replace('_', '-')}", change=_without(name))
+        yield Forgery(what=f"{name.replace('_', '-')} is another", change=_other_header(name))
+    if how.fresh_at is not None or how.kind == "standard-webhooks":
+        late = how.fresh_within_s + STALE_S
+        yield Forgery(what=f"sent again {late:.0f} s later", later_s=late)
+        yield Forgery(what=f"its time is {late:.0f} s ahead", later_s=-late)
+
+
+def _is_whole_token(how: Verify) -> bool:
+    return how.kind == "jwt" and how.token is None
+
+
+def _headers_of(how: Verify) -> frozenset[str]:
+    """The headers that a proof stands on."""
+    parts = [*how.signed, how.signature, how.token, how.fresh_at]
+    named = {
+        path.parts[1]
+        for part in parts
+        if isinstance(part, Expression)
+        for path in part.names
+        if path.parts[0] == "headers" and len(path.parts) > 1
+    }
+    return frozenset(named) | PROOFS.get(how.kind, frozenset())
+
+
+def _changed(delivery: Delivery) -> Delivery:
+    """A letter or digit in the middle is another, so that the body may still be read."""
+    raw = bytearray(delivery.raw)
+    places = [place for place, byte in enumerate(raw) if chr(byte).isalnum() and byte < 128]
+    if not places:
+        return replace(delivery, raw=delivery.raw + b"!")
+    at = places[len(places) // 2]
+    raw[at] = ord("1") if raw[at] == ord("0") else ord("0")
+    return replace(delivery, raw=bytes(raw))
+
+
+def _other_path(delivery: Delivery) -> Delivery:
+    return replace(delivery, path_secret=f"{delivery.path_secret}x")
+
+
+def _without(name: str) -> Callable[[Delivery], Delivery]:
+    return lambda one: replace(
+        one, headers=tuple((key, value) for key, value in one.headers if _key(key) != name)
+    )
+
+
+def _other_header(name: str) -> Callable[[Delivery], Delivery]:
+    def change(one: Delivery) -> Delivery:
+        return replace(
+            one,
+            headers=tuple((key, value + b"1" if _key(key) == name else value) for key, value in one.headers),
+        )
+
+    return change
+
+
+def _key(name: bytes) -> str:
+    return name.decode("latin-1").lower().replace("-", "_")
+
+
+def _play(case: Case, mapping: MappingSpec, forgery: Forgery) -> Callable[[Bench], Awaitable[None]]:
+    async def run(bench: Bench) -> None:
+        stage = await Stage.set_up(bench, case, mapping)
+        delivery, before = forgery.change(stage.delivery()), await told(stage)
+        if forgery.other_secrets:
+            others = {name: OTHER_SECRET for name in mapping.secrets}
+            stage = await Stage.set_up(bench, replace(case, secrets=others), mapping)
+        stage.clock.move(forgery.later_s)
+        heard = await stage.deliver(delivery)
+        await stage.settle()
+        kept = await bench.reads.run(lambda conn: inbox.list_items(conn, tenant=NAME))
+        problems = [] if heard.status == 401 else [f"the vendor heard {heard.status}, not 401"]
+        if kept:
+            problems.append("it was stored")
+        if stage.vendor.sent:
+            problems.append(f"the vendor was asked: {stage.vendor.sent[0].line.ask}")
+        if await told(stage) != before:
+            problems.append("something was learnt from it")
+        CaseFailed.when(problems)
+
+    return run

@@ -1,0 +1,280 @@
+"""A storm over gateways: who posts the deliveries, who kills, who lets time pass, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+from sqlalchemy import Connection, func, select
+
+from gateway import ids
+from gateway.perform.enrolments import canonical_key
+from gateway.sandbox.rtopilot_progress import new_key
+from gateway.store import enrolments, inbox, outbox
+from gateway.store.database import Database
+from gateway.store.tables_progress import outbox as outbox_table
+from tests.support.deployment import tenant, write_config
+from tests.support.gateway_process import GatewayProcess
+from tests.support.hooked import HOOKED, VALUE, VARIANTS, mapping, tenant_changes, write_mapping
+from tests.support.storm_rtopilot import Rtopilot
+from tests.support.storm_values import Delivery, Storm, Which
+
+POSTS = 16
+"""Deliveries under way at a time."""
+AGAIN_S = 0.2
+"""When a sender tries again what was refused."""
+IDLE_S = 0.3
+"""Nothing has come to RTOPilot for so long: everybody waits for a time to come."""
+MOVE_S = 11 * 3600.0
+"""How far time then goes on: longer than the longest back-off."""
+SEEDED_AT_ONCE = 500
+
+WEBHOOK = {"trust": "value", "events": "body.events", "value": {**VALUE, "at": "${event.at}"}}
+
+
+def storm_tenants(
+    folder: Path,
+    names: Iterable[str],
+    url: str,
+    keys: Mapping[str, str],
+    *,
+    changes: Callable[[str], Mapping[str, Any]] = lambda _: {},
+) -> dict[str, dict[str, Any]]:
+    """Tenants of an LMS that posts values in batches; `url` is both RTOPilot's and the vendor's origin."""
+    variant = replace(VARIANTS["value"], webhook=WEBHOOK)
+    (folder / "mappings").mkdir(exist_ok=True)
+    path = write_mapping(folder / "mappings", mapping(variant))
+    usual = tenant_changes(variant, path, url)
+    return {
+        name: tenant(
+            HOOKED,
+            url,
+            **{**usual, "secrets": {**usual["secrets"], "apiKey": f"key-of-{name}"}},
+            rtopilot={"base_url": f"{url}/api", "api_key": keys[name]},
+            **changes(name),
+        )
+        for name in names
+    }
+
+
+def new_keys(names: Iterable[str]) -> dict[str, str]:
+    return {name: new_key() for name in names}
+
+
+async def enrol(store: str, which: Sequence[Which]) -> None:
+    """Active enrolments that RTOPilot has been told, straight into the store."""
+    database = Database.open(store)
+    now = database.clock.now()
+    try:
+        for start in range(0, len(which), SEEDED_AT_ONCE):
+            some = which[start : start + SEEDED_AT_ONCE]
+            await database.write(lambda conn: [_enrol(conn, *each, now) for each in some])  # noqa: B023
+    finally:
+        await database.close()
+
+
+def _enrol(conn: Connection, tenant: str, id: str, now: float) -> None:
+    made = enrolments.add(
+        conn,
+        tenant=tenant,
+        vendor_account=f"account-of-{tenant}",
+        key=canonical_key((id,)),
+        make_id=lambda generation: ids.encode((id,), generation=generation),
+        record={"enrolment": id, "courseId": "crs_1"},
+        now=now,
+        push_from=now,
+    )
+    assert made.id == id
+
+
+# -- the gateways -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Gateways on one store. `moved_s` is the time that has passed in simulation."""
+
+    config: Path
+    alive: list[GatewayProcess] = field(default_factory=list)
+    started: int = 0
+    moved_s: float = 0.0
+
+    def start(self) -> None:
+        self.started += 1
+        log = self.config.parent / f"gateway-{self.started}.log"
+        self.alive.append(GatewayProcess(self.config, output=log, moved_s=self.moved_s))
+
+    def kill_one(self, random: Random) -> None:
+        self.alive.pop(random.randrange(len(self.alive))).kill()
+
+    def move(self, seconds: float) -> None:
+        self.moved_s += seconds
+        for gateway in self.alive:
+            gateway.move(seconds)
+
+    def pids(self) -> set[str]:
+        return {str(gateway.pid) for gateway in self.alive}
+
+    def urls(self) -> list[str]:
+        return [gateway.url for gateway in self.alive]
+
+    def close(self) -> None:
+        for gateway in self.alive:
+            gateway.kill()
+
+
+# -- who posts ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Senders:
+    """Posts every delivery until a gateway has taken it, as real senders do."""
+
+    storm: Storm
+    urls: Callable[[], Sequence[str]]
+    random: Random
+    refused: int = 0
+    taken: int = 0
+    took_s: float = 0.0
+
+    async def post_all(self) -> None:
+        began, waiting = time.monotonic(), deque(self.storm.deliveries)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=15)) as client,
+            asyncio.TaskGroup() as senders,
+        ):
+            for _ in range(POSTS):
+                senders.create_task(self._work(client, waiting))
+        self.took_s = time.monotonic() - began
+
+    async def _work(self, client: aiohttp.ClientSession, waiting: deque[Delivery]) -> None:
+        while waiting:
+            delivery = waiting.popleft()
+            while not await self._post(client, delivery):
+                self.refused += 1
+                await asyncio.sleep(AGAIN_S)
+            self.taken += 1
+
+    async def _post(self, client: aiohttp.ClientSession, delivery: Delivery) -> bool:
+        for event in delivery.events:
+            if event.completed:
+                self.storm.declared.setdefault((event.tenant, event.enrolment), time.monotonic())
+        urls = self.urls()
+        if not urls:
+            return False
+        url = f"{self.random.choice(urls)}/t/{delivery.tenant}/lms-events"
+        try:
+            async with client.post(url, data=delivery.raw, headers=delivery.headers) as answer:
+                assert answer.status in (200, 503), await answer.text()
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    @property
+    def over(self) -> bool:
+        return self.taken == len(self.storm.deliveries)
+
+
+# -- until it is over ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What the store still has to do, and what it has given up."""
+
+    pending: int
+    dead: int
+    claimed: int
+    unread: int
+    aside: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.pending == self.unread == 0
+
+
+async def rest(database: Database, alive: set[str]) -> Rest:
+    """`claimed` are those under way at a living gateway, by the number of its process."""
+
+    def look(conn: Connection) -> Rest:
+        letters, mail = outbox.counts(conn).values(), inbox.counts(conn).values()
+        owned = select(outbox_table.c.owner, func.count()).where(outbox_table.c.owner.is_not(None))
+        owners = conn.execute(owned.group_by(outbox_table.c.owner)).all()
+        return Rest(
+            pending=sum(each["pending"] for each in letters),
+            dead=sum(each["dead"] for each in letters),
+            claimed=sum(count for owner, count in owners if owner.split(":")[1] in alive),
+            unread=sum(each.get("new", 0) for each in mail),
+            aside=sum(each.get("quarantined", 0) for each in mail),
+        )
+
+    return await database.read(look)
+
+
+@contextlib.asynccontextmanager
+async def looking_at(store: str) -> AsyncIterator[Database]:
+    database = Database.open(store)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@dataclass(slots=True)
+class Weatherman:
+    """Kills, restarts and lets time pass until all is delivered.
+
+    `replaced` says of the n-th kill (from 1) whether another gateway takes the place of the killed one.
+    """
+
+    fleet: Fleet
+    rtopilot: Rtopilot
+    database: Database
+    senders: Senders
+    random: Random
+    lives_s: tuple[float, float]
+    replaced: Callable[[int], bool] = lambda number: True
+    kills: int = 0
+    moves: int = 0
+    ready_at: float = 0.0
+
+    async def until_over(self) -> Rest:
+        for _ in itertools.count():
+            kill_at = time.monotonic() + self.random.uniform(*self.lives_s)
+            while time.monotonic() < kill_at:
+                await asyncio.sleep(0.05)
+                if (found := await self._look()) is not None:
+                    return found
+            await self._kill()
+        raise AssertionError
+
+    async def _kill(self) -> None:
+        self.kills += 1
+        await asyncio.to_thread(self.fleet.kill_one, self.random)
+        if self.replaced(self.kills):
+            await asyncio.to_thread(self.fleet.start)
+        self.ready_at = time.monotonic()
+
+    async def _look(self) -> Rest | None:
+        """Let time pass if all wait for that; what there is at the end."""
+        status = self.rtopilot.status()
+        if status.in_flight or min(status.idle_s, time.monotonic() - self.ready_at) < IDLE_S:
+            return None
+        found = await rest(self.database, self.fleet.pids())
+        if found.is_over:
+            return found if self.senders.over else None
+        if not found.claimed:
+            self.moves += 1
+            await asyncio.to_thread(self.fleet.move, MOVE_S)
+            self.ready_at = time.monotonic()
+        return None
