@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from vendor import content_length
 
@@ -76,11 +77,24 @@ async def opened(port: int) -> Socket:
     return protocol
 
 
-def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nHost: bench.example\r\nAuthorization: Bearer {token}\r\n"
+def request(
+    method: str, path: str, token: str = "", body: bytes = b"", more: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """A whole request; `more` are headers besides the usual."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: bench.example\r\n"
+    head += f"Authorization: Bearer {token}\r\n" if token else ""
+    head += "".join(f"{name}: {value}\r\n" for name, value in more.items())
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
+
+
+async def ordered(vendor: str, what: str) -> int:
+    """Tell the bench's vendor, at this origin, what to do (vendor.py); how many calls it has had so far."""
+    caller = await opened(int(vendor.rpartition(":")[2]))
+    _, body = await caller.call(request("GET", f"/_{what}"))
+    caller.close()
+    return int(body)
 
 
 async def burst(port: int, requests: Iterator[bytes], *, callers: int, seconds: float) -> Measured:

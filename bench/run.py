@@ -4,12 +4,17 @@
     conditions.py  memory, start-up, a long list               report.py     the tables
     load.py        the load client                             vendor.py, adapter.py   the other servers
 
+    progress.py    progress on its way back, its tables        polls.py      polls of 1,000 enrolments
+    webhooks.py    webhooks at rest, under load; the outbox    hooked.py     their gateway and their senders
+    by_hand.py     the endpoint and the script beside it       learners.py   what the vendor says of whom
+    rtopilot.py    who is told in the end                      postgres.py   a server that syncs
+
 Starts a vendor, the adapter and the gateway as processes, drives them in turns with the same requests, and
 prints CPU per request, latencies, and each ratio beside its goal (docs/performance.md). Ratios of one run
 can be trusted, milliseconds cannot: other work on the machine slows everything alike.
 
-Two and a half minutes with the default `--rounds 3 --seconds 1`. `--check` exits 1 when a goal is missed;
-2 means that a server failed, and its last words are shown.
+Five minutes with the default `--rounds 3 --seconds 1`; `--only progress` does that part alone. `--check`
+exits 1 when a goal is missed; 2 means that a server failed, and its last words are shown.
 """
 
 from __future__ import annotations
@@ -26,9 +31,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import conditions
+import progress
 import uvloop
 from conditions import Condition
-from load import Measured, burst, opened, request
+from load import Measured, burst, opened, ordered, request
 from report import Report
 from servers import TOKEN, Server, ServerFailed, adapter_command, free_port, gateway_command, vendor_command
 
@@ -138,12 +144,6 @@ async def enrolments(server: Server, count: int) -> list[str]:
     return ids
 
 
-async def set_delay(vendor: Server, delay_ms: int) -> None:
-    caller = await opened(vendor.port)
-    await caller.call(request("GET", f"/_delay/{delay_ms}", TOKEN))
-    caller.close()
-
-
 # The run
 
 
@@ -171,16 +171,16 @@ async def slow_rounds(vendor: Server, servers: list[Server], rounds: int, second
         goals={},
     )
     works = [work for work in WORKS if work.name in SLOW_GOALS]
-    await set_delay(vendor, DELAY_MS)
+    await ordered(vendor.url, f"delay/{DELAY_MS}")
     for _ in range(rounds):
         await measure(cells, direct, vendor, [], CALLERS[-1], seconds)
         for work, server in itertools.product(works, servers):
             await measure(cells, work, server, [], CALLERS[-1], seconds)
-    await set_delay(vendor, 0)
+    await ordered(vendor.url, "delay/0")
     return cells
 
 
-def show(report: Report, cells: Cells, slow: Cells, held: list[Condition]) -> None:
+def show(report: Report, cells: Cells, slow: Cells) -> None:
     report.missed += [
         f"{name} at {callers}: {server} failed, by status: {cell.measured.failures}"
         for (name, callers, server), cell in [*slow.items(), *cells.items()]
@@ -191,6 +191,9 @@ def show(report: Report, cells: Cells, slow: Cells, held: list[Condition]) -> No
     report.table(columns, (_cpu_row(report, cells, *each) for each in itertools.product(WORKS, CALLERS)))
     columns = (f"{DELAY_MS} ms vendor, {CALLERS[-1]} at once", "of", "median ms", "times direct", "goal", "")
     report.table(columns, [_slow_row(report, slow, name, server) for name, _, server in slow])
+
+
+def show_held(report: Report, held: list[Condition]) -> None:
     columns = ("besides", "measured", "goal", "unit", "")
     report.table(columns, [_held_row(report, each) for each in held])
 
@@ -238,34 +241,48 @@ async def main(given: argparse.Namespace) -> int:
 
 
 async def run(report: Report, given: argparse.Namespace, folder: Path) -> None:
-    started: list[Server] = []
-    (laden := folder / "laden").mkdir()
+    """Each part in turn; its tables follow it, so that a part that fails costs no other's."""
+    port = free_port()
+    vendor = Server("vendor", vendor_command(port), port, folder)
+    try:
+        await vendor.ready()
+        if "operations" in given.only:
+            await operations(report, given, folder, vendor)
+        if "conditions" in given.only and not given.without_gateway:
+            show_held(report, await held(given, folder, vendor))
+        if "progress" in given.only and not given.without_gateway:
+            (own := folder / "progress").mkdir()
+            found = await progress.measure(
+                vendor.url, own, given.gateway_command, given.rounds, given.seconds
+            )
+            progress.show(report, found)
+    finally:
+        vendor.stop()
 
-    def start(name: str, command: list[str], port: int) -> Server:
-        started.append(Server(name, command, port, folder))
-        return started[-1]
 
+async def operations(report: Report, given: argparse.Namespace, folder: Path, vendor: Server) -> None:
+    base, servers = f"{vendor.url}/api/v1", list[Server]()
     try:
         port = free_port()
-        vendor, base = start("vendor", vendor_command(port), port), f"http://127.0.0.1:{port}/api/v1"
-        port = free_port()
-        servers = [start("adapter", adapter_command(port, base), port)]
+        servers.append(Server("adapter", adapter_command(port, base), port, folder))
         if not given.without_gateway:
             port = free_port()
             command = gateway_command(port, base, folder, given.gateway_command)
-            servers.append(start("gateway", command, port))
-        for server in started:
+            servers.append(Server("gateway", command, port, folder))
+        for server in servers:
             await server.ready()
         cells = await fast_rounds(servers, given.rounds, given.seconds)
         slow = await slow_rounds(vendor, servers, given.rounds, given.seconds)
-        held: list[Condition] = []
-        if not given.without_gateway:
-            held = await conditions.laden(base, laden, given.gateway_command)
-            held.append(conditions.course_list())
     finally:
-        for server in started:
+        for server in servers:
             server.stop()
-    show(report, cells, slow, held)
+    show(report, cells, slow)
+
+
+async def held(given: argparse.Namespace, folder: Path, vendor: Server) -> list[Condition]:
+    (laden := folder / "laden").mkdir()
+    found = await conditions.laden(vendor.url, laden, given.gateway_command)
+    return [*found, conditions.course_list()]
 
 
 if __name__ == "__main__":
@@ -278,6 +295,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--without-gateway", action="store_true", help="only the adapter, to look at the bench itself"
     )
+    parts = ("operations", "conditions", "progress")
+    parser.add_argument("--only", action="append", choices=parts, help="this part, or these")
     parser.add_argument("--markdown", action="store_true", help="tables for docs/performance.md")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
-    sys.exit(uvloop.run(main(parser.parse_args())))
+    asked = parser.parse_args()
+    asked.only = asked.only or parts
+    sys.exit(uvloop.run(main(asked)))

@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from load import opened
 
@@ -22,6 +23,16 @@ START_S = 20.0
 LAST_WORDS = 15
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 TOKEN = secrets.token_hex(16)
+HOOK_SECRET = "a-made-up-secret-of-the-bench"
+RTOPILOT_KEY = f"rtop_{'5eed' * 16}"
+ENVIRONMENT = {
+    "BENCH_TOKEN": TOKEN,
+    "BENCH_VENDOR_KEY": "k3yMadeUp",
+    "BENCH_HOOK_SECRET": HOOK_SECRET,
+    "BENCH_RTOPILOT_KEY": RTOPILOT_KEY,
+    "BENCH_SECRET": TOKEN * 2,
+}
+"""Where the servers' secrets are read from."""
 
 
 class ServerFailed(Exception):
@@ -36,8 +47,7 @@ class Server:
         self.port = port
         self._log = folder / f"{name}-{port}.log"
         with self._log.open("wb") as log:
-            environment = {**os.environ, "BENCH_TOKEN": TOKEN, "BENCH_VENDOR_KEY": "k3yMadeUp"}
-            self._popen = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._popen = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **ENVIRONMENT})
 
     async def ready(self) -> None:
         """Returns once it answers anything on its port. Raises ServerFailed if it has not within START_S."""
@@ -56,6 +66,10 @@ class Server:
         state = "still runs" if code is None else f"has ended with code {code}"
         words = self._log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
         return ServerFailed("\n  ".join([f"{self.name} {what}; it {state}. Its log ends with:", *words]))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def cpu_s(self) -> float:
@@ -100,11 +114,17 @@ def adapter_command(port: int, vendor: str) -> list[str]:
 
 
 def gateway_command(
-    port: int, vendor: str, folder: Path, template: str, tenants: Sequence[str] = ("bench",)
+    port: int,
+    vendor: str,
+    folder: Path,
+    template: str,
+    tenants: Sequence[str] = ("bench",),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> list[str]:
     """How the gateway is started: `template` with {python}, {config}, {port}, {vendor}, {token} filled in.
 
-    {config} is a config.yaml written here. Each tenant has a mapping file of its own, and the one vendor.
+    {config} is a config.yaml written here. Each tenant has a mapping file of its own, and the one vendor;
+    `more` is said of each besides.
     """
     config = folder / "config.yaml"
     text = bench_mapping(MAPPING.read_text(encoding="utf-8"))
@@ -114,9 +134,13 @@ def gateway_command(
         "listen": {"host": "127.0.0.1", "port": port},
         "admin": {"host": "127.0.0.1", "port": free_port()},
         "store": f"sqlite:///{folder / 'gateway.db'}",
-        "tenants": {name: _tenant(name, vendor, folder) for name in tenants},
+        "tenants": {name: {**_tenant(name, vendor, folder), **more} for name in tenants},
     }
     config.write_text(json.dumps(settings, indent=2))  # JSON is YAML
+    return command_for(template, config, port, vendor)
+
+
+def command_for(template: str, config: Path, port: int, vendor: str) -> list[str]:
     given = {"python": sys.executable, "config": str(config), "port": port, "vendor": vendor, "token": TOKEN}
     return [part.format(**given) for part in shlex.split(template)]
 

@@ -1,7 +1,8 @@
 """A vendor for the bench: answers like an LMS, from memory, in a few microseconds.
 
 `python bench/vendor.py --port 0 --delay-ms 0` prints its port. After `GET /_delay/50` every answer waits
-50 ms, so that one process serves the fast and the slow rounds. Values are made up.
+50 ms, so that one process serves the fast and the slow rounds; `GET /_asked` says how many calls came, and
+learners.py what `/_learners`, `/_percent` and `/_anew` do. Values are made up.
 Source of the shapes: vendors/talentlms.md 3.
 """
 
@@ -14,6 +15,7 @@ import json
 from urllib.parse import parse_qs, unquote
 
 import uvloop
+from learners import Learners
 
 COURSES = 500
 API = "/api/v1/"
@@ -65,7 +67,7 @@ def _course_details(number: int) -> dict[str, object]:
     }
 
 
-def _status() -> dict[str, object]:
+def _status(percent: int = 40, code: str = "") -> dict[str, object]:
     unit = {
         "type": "Content",
         "completion_status": "Completed",
@@ -77,14 +79,14 @@ def _status() -> dict[str, object]:
         "enrolled_on": "02/03/2026, 09:16:00",
         "enrolled_on_timestamp": "1772414160",
         "completion_status": "In progress",
-        "completion_percentage": "40",
+        "completion_percentage": str(percent),
         "completed_on": "",
         "completed_on_timestamp": None,
         "expired_on": "",
         "expired_on_timestamp": None,
         "total_time": "7m 31s",
         "total_time_seconds": 451,
-        "units": [{"id": str(900 + each), "name": f"Part {each}", **unit} for each in range(6)],
+        "units": [{"id": str(900 + each), "name": f"{code}Part {each}", **unit} for each in range(6)],
     }
 
 
@@ -109,7 +111,11 @@ def _user(number: int, login: str, email: str) -> dict[str, object]:
 
 def _answer(value: object, status: str = "200 OK") -> bytes:
     body = json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return _framed(body, "application/json", status)
+
+
+def _framed(body: bytes, kind: str, status: str = "200 OK") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -127,6 +133,8 @@ class Portal:
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
+        self.learners = Learners()
+        self.asked = 0
         self._ids = itertools.count(1000)
         self._users: dict[str, bytes] = {}
         self._list = _answer([listed(number) for number in range(1, COURSES + 1)])
@@ -134,10 +142,40 @@ class Portal:
         self._status = _answer(_status())
 
     def answer(self, method: str, target: str, body: bytes) -> bytes:
+        if target.startswith("/_"):
+            return self._obey(*target.removeprefix("/_").split("/"))
+        self.asked += 1
+        if target.startswith("/v1/"):
+            path = target.partition("?")[0].removeprefix("/v1/enrolments").strip("/")
+            return _answer(self.learners.hooked(path) if path else {"data": [], "next_page": None})
+        if target.startswith("/webservices/"):
+            return _framed(self.learners.soap(target), "text/xml;charset=utf-8")
+        return self._talentlms(method, target, body)
+
+    def _obey(self, order: str, number: str = "0") -> bytes:
+        match order:
+            case "delay":
+                self.delay_s = float(number) / 1000
+            case "anew":
+                self.learners = Learners()
+            case "learners":
+                self.learners.per_course = int(number)
+            case "percent":
+                self.learners.percent = int(number)
+        return _answer(self.asked)
+
+    def _talentlms(self, method: str, target: str, body: bytes) -> bytes:
         action, _, arguments = target.partition("?")[0].removeprefix(API).partition("/")
         match method, action.lower():
             case "GET", "courses" if not arguments:
                 return self._list
+            case "GET", "courses" if self.learners.per_course:
+                number = int(arguments.removeprefix("id:"))
+                return _answer({**_course_details(number), "users": self.learners.course_users(number)})
+            case "GET", "siteinfo":
+                return _answer({"domain_map": "demo.lms.example", "date_format": "DDMMYYYY"})
+            case "GET", "getuserstatusincourse" if self.learners.per_course:
+                return _answer(_status(self.learners.percent, "TSTABC301 "))
             case "GET", "courses":
                 return self._courses.get(arguments.removeprefix("id:"), NO_COURSE)
             case "GET", "getuserstatusincourse":
@@ -150,9 +188,6 @@ class Portal:
                 form = parse_qs(body.decode())
                 user, course = form["user_id"][0], form["course_id"][0]
                 return _answer([{"user_id": user, "course_id": course, "role": "learner"}])
-            case "GET", "" if target.startswith("/_delay/"):
-                self.delay_s = float(target.removeprefix("/_delay/")) / 1000
-                return _answer({})
         return NO_ACTION
 
     def _sign_up(self, form: dict[str, list[str]]) -> bytes:

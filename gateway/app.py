@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -296,20 +295,23 @@ async def _retain(gateway: Gateway) -> None:
 
 def create_admin_app(app: Starlette) -> Starlette:
     """The private application on the admin listener: is it up, and can it work?"""
+    from gateway.operator.health import snapshot  # `serve` needs the room only with this listener
 
     async def health(request: Request) -> Response:
         gateway: Gateway | None = getattr(app.state, "gateway", None)
         if gateway is None:
             return JSONResponse({"status": "starting"}, status_code=503)
         try:
-            await gateway.database.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
+            found = await gateway.database.read(snapshot)
         except StoreError as error:
             return JSONResponse({"status": "no store", "message": str(error)}, status_code=503)
+        now, targets = gateway.database.clock.now(), gateway.progress.deliveries.targets
         tenants = {
             name: {
                 "mapping": tenant.mapping.name,
                 "hash": tenant.mapping.digest,
                 "breaker": "open" if tenant.vendor.breaker.is_open else "closed",
+                "progress": found.of(name, targets.get(name), now),
             }
             for name, tenant in gateway.tenants.items()
         }

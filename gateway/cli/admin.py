@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,9 @@ from gateway.cli.report import STYLES, complain, on_terminal, say, say_json, tab
 if TYPE_CHECKING:
     from gateway.app import Gateway
     from gateway.config import Settings
+    from gateway.config.file import ConfigFile
     from gateway.operator.check import Row
+    from gateway.operator.progress_sheet import Paste
     from gateway.operator.slot_sheet import Slot
 
 TOKEN_BYTES = 32
@@ -41,6 +44,10 @@ def check(
     course: Annotated[
         str | None, typer.Option("--course", metavar="ID", help="The course for --write.")
     ] = None,
+    rtopilot: Annotated[
+        bool,
+        typer.Option("--rtopilot", help="Try the API key too, with one progress of 0 for nobody."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Play RTOPilot against this configuration and say what holds and what to do about the rest."""
@@ -50,7 +57,7 @@ def check(
         raise typer.BadParameter("--write needs a TENANT and --course ID: it makes an enrolment there.")
     loaded = settings_of(config)
     names = list(loaded.tenants) if tenant is None else [tenant_of(loaded, tenant)]
-    found = run(_check(loaded, names, url, course if write else None))
+    found = run(_check(loaded, names, url, course if write else None, rtopilot))
     if json:
         say_json({name: [row.as_json() for row in rows] for name, rows in found.items()})
     else:
@@ -68,18 +75,25 @@ def settings(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print what to paste into RTOPilot under Developers → LMS Integration, with Slate off."""
+    """Print what to paste into RTOPilot, with Slate off, and what progress needs there and at the LMS."""
     if reveal and not on_terminal():
         raise typer.BadParameter("--reveal works on a terminal only, so that secrets do not land in files.")
     loaded = settings_of(config)
     name = tenant_of(loaded, tenant)
     slots = _sheet(loaded, name, loaded.public_url, reveal=reveal)
+    pastes = _progress_sheet(loaded, name, reveal=reveal)
     if json:
-        say_json([slot.as_json() for slot in slots])
+        say_json(
+            {"slots": [each.as_json() for each in slots], "progress": [each.as_json() for each in pastes]}
+        )
         return
     say(f"RTOPilot > Developers > LMS Integration (Slate off), for the tenant {name}")
     for slot in slots:
         _say_slot(slot)
+    if pastes:
+        say("\nSo that progress comes back")
+    for paste in pastes:
+        _say_paste(paste)
     say(f"\nThen run `lms-gateway check {name}`: RTOPilot itself tests nothing when these are saved.")
 
 
@@ -107,20 +121,22 @@ def token() -> None:
 
 
 async def _check(
-    loaded: Settings, names: list[str], url: str | None, course: str | None
+    loaded: Settings, names: list[str], url: str | None, course: str | None, trial: bool
 ) -> dict[str, list[Row]]:
     from gateway.app import open_gateway, public_app
     from gateway.listen import listening
 
     async with open_gateway(loaded, only=names) as gateway:
         if url is not None:
-            return {name: await _rows(gateway, name, url.rstrip("/"), course) for name in names}
+            return {name: await _rows(gateway, name, url.rstrip("/"), course, trial) for name in names}
         async with listening(public_app(loaded, gateway.perform), "127.0.0.1", 0) as here:
-            return {name: await _rows(gateway, name, here, course) for name in names}
+            return {name: await _rows(gateway, name, here, course, trial) for name in names}
 
 
-async def _rows(gateway: Gateway, name: str, url: str, course: str | None) -> list[Row]:
-    """Everything about one tenant; RTOPilot's part is played against `url`."""
+async def _rows(gateway: Gateway, name: str, url: str, course: str | None, trial: bool) -> list[Row]:
+    """Everything about one tenant; RTOPilot's part is played against `url`, `trial` pushes for nobody."""
+    from gateway.operator.check_progress import progress_rows
+    from gateway.operator.check_push import push_rows
     from gateway.operator.check_rtopilot import rtopilot_rows, seen_enrolment
     from gateway.operator.check_settings import settings_rows
     from gateway.operator.check_vendor import vendor_rows
@@ -131,6 +147,10 @@ async def _rows(gateway: Gateway, name: str, url: str, course: str | None) -> li
     rows = await settings_rows(tenant, config, gateway.settings.public_url)
     rows += await vendor_rows(tenant)
     rows += await rtopilot_rows(slots, config.accepted, known)
+    rows += await progress_rows(tenant, config, gateway.progress)
+    target = gateway.progress.deliveries.targets.get(name)
+    if target is not None:
+        rows += await push_rows(target, trial=trial, now=gateway.database.clock.now())
     if course is not None:
         rows += await _write(gateway, name, slots, course)
     return rows
@@ -158,15 +178,28 @@ async def _choices(loaded: Settings, name: str, setting: str) -> list[dict[str, 
 
 
 def _sheet(loaded: Settings, name: str, public_url: str, *, reveal: bool) -> list[Slot]:
-    import os
-
     from gateway.app import tenant_spec
-    from gateway.config.file import open_config
     from gateway.operator.slot_sheet import sheet
 
     tenant = loaded.tenants[name]
-    file = open_config(Path(loaded.file), os.environ)
-    return sheet(file, tenant, tenant_spec(tenant), public_url, reveal=reveal)
+    return sheet(_file(loaded), tenant, tenant_spec(tenant), public_url, reveal=reveal)
+
+
+def _progress_sheet(loaded: Settings, name: str, *, reveal: bool) -> list[Paste]:
+    from gateway.app import tenant_spec
+    from gateway.operator.progress_sheet import progress_sheet
+
+    tenant = loaded.tenants[name]
+    return progress_sheet(_file(loaded), tenant, tenant_spec(tenant), loaded.public_url, reveal=reveal)
+
+
+def _file(loaded: Settings) -> ConfigFile:
+    """config.yaml as it is written, to name where secrets come from."""
+    import os
+
+    from gateway.config.file import open_config
+
+    return open_config(Path(loaded.file), os.environ)
 
 
 # -- how they are shown -----------------------------------------------------------------------------
@@ -194,8 +227,17 @@ def _say_slot(slot: Slot) -> None:
     fields: dict[str, Any] = {"URL": slot.url}
     if slot.body is not None:
         fields["body"] = slot.body
-    fields |= {"auth": slot.auth, **slot.values}
+    _say_fields({**fields, "auth": slot.auth, **slot.values}, slot.note)
+
+
+def _say_paste(paste: Paste) -> None:
+    say(f"\n{paste.what} ({paste.where})")
+    _say_fields(paste.values, paste.note)
+
+
+def _say_fields(fields: Mapping[str, Any], note: str | None) -> None:
+    width = max((len(label) for label in fields), default=0)
     for label, value in fields.items():
-        say(f"    {label:<10}{value}")
-    if slot.note is not None:
-        say(f"    ({slot.note})")
+        say(f"    {label:<{max(width + 1, 10)}}{value}")
+    if note is not None:
+        say(f"    ({note})")

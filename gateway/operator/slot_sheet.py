@@ -56,11 +56,17 @@ def sheet(
     file: ConfigFile, tenant: TenantConfig, spec: TenantSpec, public_url: str, *, reveal: bool = False
 ) -> list[Slot]:
     """All seven slots in RTOPilot's order; secrets by name unless `reveal`."""
+    base = base_of(file, tenant, public_url, reveal=reveal)
+    return [_slot(file, tenant, spec, each, base, reveal) for each in SPECS.values()]
+
+
+def base_of(file: ConfigFile, tenant: TenantConfig, public_url: str, *, reveal: bool) -> str:
+    """What all of a tenant's addresses begin with."""
     door = tenant.name
     if tenant.path is not None:
         place = ("tenants", tenant.name, "inbound", "path")
-        door = tenant.path.reveal() if reveal else _named(file, place)
-    return [_slot(file, tenant, spec, each, f"{public_url}/t/{door}", reveal) for each in SPECS.values()]
+        door = tenant.path.reveal() if reveal else named(file, place)
+    return f"{public_url}/t/{door}"
 
 
 def _slot(
@@ -77,7 +83,7 @@ def _slot(
         url=base + each.url,
         body=each.body,
         auth=AUTH[credential.kind],
-        values=_values(file, place, credential, reveal),
+        values=values_of(file, place, credential, reveal),
         blank=blank,
         note=note,
     )
@@ -124,25 +130,25 @@ def _credential_place(file: ConfigFile, tenant: str, operation: Operation) -> tu
     return (*place, 0) if file.has(*place, 0) else place
 
 
-def _values(
+def values_of(
     file: ConfigFile, place: tuple[str | int, ...], credential: Credential, reveal: bool
 ) -> dict[str, str]:
-    """What goes into the fields of RTOPilot's auth setting."""
+    """What goes into the fields of RTOPilot's auth setting; `place`: the credential in config.yaml."""
     secret = credential.expected.decode()
     match credential.kind:
         case "basic":
             user, _, password = secret.partition(":")
-            return {"user name": user, "password": password if reveal else _named(file, (*place, "password"))}
+            return {"user name": user, "password": password if reveal else named(file, (*place, "password"))}
         case "bearer":
-            return {"token": secret if reveal else _named(file, (*place, "token"))}
+            return {"token": secret if reveal else named(file, (*place, "token"))}
         case "custom_header":
             name = file.text(*place, "name") or credential.header.decode()
-            return {"header": name, "value": secret if reveal else _named(file, (*place, "value"))}
+            return {"header": name, "value": secret if reveal else named(file, (*place, "value"))}
         case _:
             return {}
 
 
-def _named(file: ConfigFile, place: tuple[str | int, ...]) -> str:
+def named(file: ConfigFile, place: tuple[str | int, ...]) -> str:
     """A secret by where it comes from, never by its value."""
     text = file.text(*place) or ""
     return f"‹the value of {text}›" if is_source(text) else f"‹written out in {file.source.document.file}›"

@@ -69,8 +69,8 @@ def note(conn: Connection, tenant: Tenant, enrolment_id: str, reading: Reading, 
     enrolments.keep_reading(
         conn, tenant.name, stored.id, percent, completed, reading.read_at, reading.event_at
     )
-    if not tenant.spec.pushes:
-        return False
+    if not tenant.spec.pushes and outbox.get(conn, tenant.name, stored.id) is None:
+        return False  # RTOPilot never heard of it; of what it heard once, it will hear the rest
     return outbox.put(conn, tenant.name, stored.id, told_percent(tenant, stored, percent), now)
 
 
@@ -81,6 +81,14 @@ def told(conn: Connection, tenant: Tenant, enrolment_id: str, now: float) -> Non
 
 
 def _is_old(stored: StoredEnrolment, reading: Reading) -> bool:
-    if reading.event_at is not None and stored.event_at is not None and reading.event_at < stored.event_at:
-        return True
+    if reading.event_at is not None and stored.event_at is not None:
+        if reading.event_at < stored.event_at:
+            return True
+        if reading.event_at == stored.event_at and _is_behind(stored, reading.progress):
+            return True  # both in one second, say: which was first is not known, and progress rises
     return stored.read_at is not None and reading.read_at < stored.read_at
+
+
+def _is_behind(stored: StoredEnrolment, progress: Progress) -> bool:
+    last, read = stored.last_progress, progress.percent
+    return last is not None and read is not None and read < last

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from gateway import ids
 from gateway.contract import Course, Enrolment, Operation
@@ -21,6 +22,8 @@ from gateway.vendor.drive import NoJournal, drive
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
 
+T = TypeVar("T")
+
 
 def unknown_course() -> NotFound:
     return NotFound("The LMS has no such course.", code="unknown_course")
@@ -30,7 +33,9 @@ async def get_courses(tenant: Tenant, term: str | None, deadline: Deadline, trac
     """The courses a search term finds; all of them for an empty one."""
     spec = _list_form(tenant)
     sent = shape.sent_term(spec.search, term)
-    found = await tenant.catalogue.get(sent, spec.cache_s, lambda: _read_list(tenant, sent, deadline, trace))
+    found = await _for_staff(
+        lambda: tenant.catalogue.get(sent, spec.cache_s, lambda: _read_list(tenant, sent, deadline, trace))
+    )
     return found.matching("" if sent is not None else shape.stripped_term(spec.search, term))
 
 
@@ -48,8 +53,9 @@ async def get_course(tenant: Tenant, course_id: str, deadline: Deadline, trace: 
         if not rows:
             raise unknown_course()
         return rows[0]
-    found = await tenant.catalogue.course(
-        vendor_id, _list_form(tenant).cache_s, lambda: _read_list(tenant, None, deadline, trace)
+    life_s = _list_form(tenant).cache_s
+    found = await _for_staff(
+        lambda: tenant.catalogue.course(vendor_id, life_s, lambda: _read_list(tenant, None, deadline, trace))
     )
     if found is None:
         raise unknown_course()
@@ -61,11 +67,13 @@ def _list_form(tenant: Tenant) -> OperationSpec:
     return operations.form_of(frame, tenant.mapping.operations[Operation.GET_COURSES])
 
 
-async def _read_list(tenant: Tenant, sent: str | None, deadline: Deadline, trace: Trace) -> CourseList:
+async def _read_list(
+    tenant: Tenant, sent: str | None, deadline: Deadline, trace: Trace, *, staff: bool = True
+) -> CourseList:
     frame = tenant.frame(Operation.GET_COURSES, searchTerm=sent)
     spec = _list_form(tenant)
     outcome: Outcome = await drive(
-        operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace
+        operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace, staff=staff
     )
     assert outcome.courses is not None
     remembered = {row.vendor_id: row.remember for row in outcome.courses.rows if row.remember}
@@ -80,14 +88,37 @@ async def _read_list(tenant: Tenant, sent: str | None, deadline: Deadline, trace
     return found
 
 
+async def _for_staff(ask: Callable[[], Awaitable[T]]) -> T:
+    """The list for a person. The read they share may be a poll's and end where the polls' share of the
+    budget does, without a call: then they ask themselves."""
+    try:
+        return await ask()
+    except VendorError as error:
+        if error.code != "budget_spent":
+            raise
+        return await ask()
+
+
 async def known(
-    tenant: Tenant, student_id: str | None, course: str | None, deadline: Deadline, trace: Trace
+    tenant: Tenant,
+    student_id: str | None,
+    course: str | None,
+    deadline: Deadline,
+    trace: Trace,
+    *,
+    staff: bool = True,
 ) -> dict[str, Any]:
     """What is remembered; a course the list would remember and has not yet makes the list be read first."""
     found = await finding.known_of(tenant, student_id, course)
     if course is None or found["course"] is not None or not tenant.mapping.remembers_courses:
         return found
-    await tenant.catalogue.get(None, FRESH_S, lambda: _read_list(tenant, None, deadline, trace))
+
+    def ask() -> Awaitable[CourseList]:
+        return tenant.catalogue.get(
+            None, FRESH_S, lambda: _read_list(tenant, None, deadline, trace, staff=staff)
+        )
+
+    await (_for_staff(ask) if staff else ask())
     return await finding.known_of(tenant, student_id, course)
 
 
@@ -139,7 +170,9 @@ async def read_known(
     units: bool = False,
 ) -> Outcome:
     """The reading of a stored enrolment, with what is remembered of its course where the mapping asks."""
-    remembered = await _remembered(tenant, stored, deadline, trace) if tenant.progress_reads_known else None
+    remembered = None
+    if tenant.progress_reads_known:
+        remembered = await _remembered(tenant, stored, deadline, trace, staff=staff)
     return await finding.read(
         tenant,
         stored.record,
@@ -153,10 +186,10 @@ async def read_known(
 
 
 async def _remembered(
-    tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace
+    tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace, *, staff: bool
 ) -> dict[str, Any]:
     course = None if stored.course_id is None else ids.decode_course(stored.course_id)
     try:
-        return await known(tenant, None, course, deadline, trace)
+        return await known(tenant, None, course, deadline, trace, staff=staff)
     except VendorError:  # the course list may fail where progress does not
         return {"student": None, "course": None}

@@ -71,8 +71,8 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
         return made.id, made.id
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
-        if begun.kind in ("new", "answered"):
-            _nothing_ending(conn, tenant, begun, student=person.id, vendor_course=vendor_course)
+        if begun.kind != "joined":
+            _nothing_ending(conn, tenant, begun.run, study=(person.id, vendor_course))
 
     return Work(
         tenant=tenant,
@@ -139,40 +139,64 @@ def _usable_form(frame: Frame, operation: Operation) -> OperationSpec:
     return form
 
 
-def _study(tenant: Tenant, student: str | None, vendor_course: str | None) -> tuple[str, ...]:
+Study = tuple[str | None, str | None]
+"""A student and the vendor's id of a course, as far as they are known."""
+
+
+def _lock_studies(conn: Connection, tenant: Tenant, *studies: Study) -> None:
     """What creates and cancels of one student in one course lock, so that one sees the other."""
-    return ("study", tenant.name, student or "", str(vendor_course or ""))
+    for student, course in sorted({(student or "", str(course or "")) for student, course in studies}):
+        one_at_a_time(conn, "study", tenant.name, student, course)
 
 
 def _nothing_ending(
     conn: Connection,
     tenant: Tenant,
-    begun: runs.Begun,
+    run: runs.Run | None,
     *,
     enrolment_id: str | None = None,
-    student: str | None = None,
-    vendor_course: str | None = None,
+    study: Study | None = None,
 ) -> None:
     """Raises OutcomeUnknown while an enrolment this request is about is being ended, or may have been.
 
     A create must not be answered with, or stand on, what a cancel is about to take away.
     """
-    ids_meant = {each for each in (enrolment_id, begun.run.enrolment_id) if each is not None}
-    if student is not None:
-        one_at_a_time(conn, *_study(tenant, student, vendor_course))
+    own, made = (None, None) if run is None else (run.id, run.enrolment_id)
+    ids_meant = {each for each in (enrolment_id, made) if each is not None}
+    if study is not None:
+        _lock_studies(conn, tenant, study)
     for each in sorted(ids_meant):
         one_at_a_time(conn, "enrolment", tenant.name, each)
     for other in runs.ending(conn, tenant.name):
         given, cancels = other.input, other.operation == Operation.CANCEL_ENROLMENT
-        same = student is not None and (other.student_id, given.get("courseId")) == (student, vendor_course)
-        if other.id != begun.run.id and (given["enrolmentId"] in ids_meant or (cancels and same)):
+        same = study is not None and (other.student_id, given.get("courseId")) == study
+        if other.id != own and (given["enrolmentId"] in ids_meant or (cancels and same)):
             raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is not settled")
+
+
+def _nothing_making(conn: Connection, tenant: Tenant, run: runs.Run, study: Study) -> None:
+    """Raises OutcomeUnknown while this student is being enrolled in this course: the new enrolment would
+    stand on what the request ends. Asked after `_lock_studies`.
+
+    Only while somebody is at work on it: what lies in doubt must not keep a student from being withdrawn.
+    """
+    student, course = study
+    for other in runs.making(conn, tenant.name, student, tenant.database.clock.now()):
+        if other.id != run.id and other.input.get("courseId") == course:
+            raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is at work")
 
 
 def _state(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> str | None:
     """What has become of it. Asked after `_nothing_ending`: what ended before that is seen here."""
     found = enrolments.by_id(conn, tenant.name, stored.id)
     return None if found is None else found.state
+
+
+def _changed(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> bool:
+    """Whether it was ended, or another id stands on the same vendor enrolment now, which then must stay."""
+    if _state(conn, tenant, stored) != stored.state:
+        return True
+    return any(other.id != stored.id for other in enrolments.by_key(conn, tenant.name, None, stored.key))
 
 
 # -- transfer ---------------------------------------------------------------------------------------
@@ -248,8 +272,12 @@ def transferring(
         return made.id, made.id
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
-        if begun.kind in ("new", "answered"):
-            _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
+        old, new = (stored.student_id, vendor_course), (person.id, vendor_course)
+        if begun.kind != "joined":
+            _lock_studies(conn, tenant, old, new)
+            _nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id, study=new)
+        if begun.kind in ("new", "in_doubt"):
+            _nothing_making(conn, tenant, begun.run, old)
         if begun.kind == "new" and _state(conn, tenant, stored) != "active":  # since it was looked at
             raise Conflict("This enrolment has been ended just now.", code="enrolment_cancelled")
 
@@ -258,7 +286,7 @@ def transferring(
         operation=Operation.TRANSFER_ENROLMENT,
         form=making,
         frame=frame,
-        input={"enrolmentId": stored.id, "to": person.scope()},
+        input={"enrolmentId": stored.id, "courseId": vendor_course, "to": person.scope()},
         fingerprint=fingerprint(tenant.name, Operation.TRANSFER_ENROLMENT, stored.id, person.id),
         finish=finish,
         guard=guard,
@@ -340,11 +368,14 @@ async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, tr
         return stored.id, None
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
+        study = (stored.student_id, scope["courseId"])
+        if begun.kind in ("new", "in_doubt"):
+            _lock_studies(conn, tenant, study)
+            _nothing_making(conn, tenant, begun.run, study)
         if begun.kind == "new":
-            one_at_a_time(conn, *_study(tenant, stored.student_id, scope["courseId"]))
-            _nothing_ending(conn, tenant, begun, enrolment_id=stored.id)
-            if _state(conn, tenant, stored) != stored.state:  # since it was looked at
-                raise OutcomeUnknown(BUSY, code="busy", detail=f"enrolment {stored.id} was ended meanwhile")
+            _nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id)
+            if _changed(conn, tenant, stored):  # since it was looked at
+                raise OutcomeUnknown(BUSY, code="busy", detail=f"enrolment {stored.id} changed meanwhile")
 
     given = {"enrolmentId": stored.id, "courseId": scope["courseId"]}
     work = _work(tenant, Operation.CANCEL_ENROLMENT, form, frame, stored, given, finish)
@@ -429,14 +460,12 @@ async def again(
 ) -> Prepared:
     """The work of a stored run, from its stored input."""
     if operation is Operation.CREATE_ENROLMENT:
-        person = person_of(given["student"])
+        person, course = person_of(given["student"]), given["courseId"]
         assert person is not None
-        return creating(
-            tenant,
-            given["courseId"],
-            person,
-            await known(tenant, person.id, given["courseId"], deadline, trace),
-        )
+        study = (person.id, course)
+        # nobody asked `guard`: a run in doubt is looked up by itself
+        await tenant.database.write(lambda conn: _nothing_ending(conn, tenant, None, study=study))
+        return creating(tenant, course, person, await known(tenant, person.id, course, deadline, trace))
     stored = await tenant.database.read(
         lambda conn: enrolments.by_id(conn, tenant.name, given["enrolmentId"])
     )

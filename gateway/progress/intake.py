@@ -2,6 +2,7 @@
 
 An event of the LMS is a hint, after which the enrolment is read, or carries its value (the mapping says
 which). Order and duplicates do no harm: a reading that is older than what is known changes nothing.
+Whoever is killed meanwhile has his deliveries worked off again, from their beginning.
 """
 
 from __future__ import annotations
@@ -9,36 +10,61 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, bindparam, or_, text, update
 
 from gateway.contract import Operation
 from gateway.engine import shape
-from gateway.engine.events import Event, events
-from gateway.errors import GatewayError, NotFound, StoreError
+from gateway.engine.events import Event, Events, events
+from gateway.errors import (
+    GatewayError,
+    InternalError,
+    NotFound,
+    StoreError,
+    VendorTimeout,
+    VendorUnavailable,
+)
 from gateway.mapping.spec import Webhook
 from gateway.perform.background import log_bug
 from gateway.perform.reading import Reading, note
 from gateway.perform.tenant import Tenant
 from gateway.progress import bodies, students
-from gateway.progress.find import find
-from gateway.progress.refresh import refresh
+from gateway.progress.find import find_all
+from gateway.progress.refresh import AT_ONCE as READ_AT_ONCE
+from gateway.progress.refresh import Refresher
 from gateway.store import inbox
-from gateway.store.claims import LostLease
+from gateway.store.claims import LostLease, claim_statement
 from gateway.store.database import Database
-from gateway.store.enrolments import StoredEnrolment
 from gateway.store.inbox import Delivery
-from gateway.store.tasks import BACK_OFF_S
+from gateway.store.tables_progress import inbox as table
 
 log = logging.getLogger("gateway.intake")
 
-LEASE_S = 120.0
+T = TypeVar("T")
+
 EVERY_S = 5.0
-AT_ONCE = 8
-BATCH = 20
-"""Deliveries claimed at a time."""
+LEASE_S = 60.0
+AT_ONCE = 128
+"""Deliveries at work in this process."""
+TENANT_AT_ONCE = 16
+"""Deliveries of one tenant at work; beyond it others go first."""
+LARGE_BYTES = 50_000
+"""A larger body is read in a thread: thousands of events take a second."""
+SEEN_AT_ONCE = 100
+NOTES_AT_ONCE = 200
+"""Readings in one commit: others write too."""
+FAILURES = 3
+"""Readings of one delivery that fail as they do when a vendor is away, before the rest wait with them."""
+BACK_OFF_S = (5, 60, 300, 900, 1800, 3600)
+"""Waits between tries; the last is repeated."""
+TRIES = 28
+"""Failed tries, about a day of them, after which a delivery is kept aside."""
+MAX_AHEAD_S = 86_400.0
+"""A vendor's stamp further in the future is none: it would outrank every later event."""
 
 
 class Unusable(Exception):
@@ -53,11 +79,16 @@ class Counts:
     unmatched: int = 0
     dropped: int = 0
     repeated: int = 0
+    given_up: int = 0
+
+
+Found = tuple[str, Reading]
+"""Enrolment id, and what an event says of it."""
 
 
 @dataclass(slots=True)
 class Intake:
-    """The worker of one process. `kick` makes it look at once; `round` does one look (tests call it).
+    """The worker of one process. `kick` makes it look at once; `round` does one look, carried to its end.
 
     `deliver` is told when there is news for RTOPilot.
     """
@@ -69,50 +100,108 @@ class Intake:
     merged_rules: Mapping[str, students.MergedRule] = field(default_factory=dict)
     every_s: float = EVERY_S
     counts: Counts = field(default_factory=Counts)
+    refresher: Refresher = field(default_factory=Refresher)
     _kicked: asyncio.Event = field(default_factory=asyncio.Event)
-    _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _working: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _busy: Counter[str] = field(default_factory=Counter)
+    _renewed_at: float = 0.0
 
     def kick(self) -> None:
         self._kicked.set()
 
     async def forever(self) -> None:
         """Work until cancelled; a store that fails is tried again."""
-        while True:
-            self._kicked.clear()
-            try:
-                while await self.round():
-                    pass
-            except StoreError as error:
-                log.error("the store cannot be used: %s", error)
-            except Exception as bug:  # noqa: BLE001 - a mistake in one delivery must not end all of them
-                log_bug("webhooks", bug)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.every_s):
-                    await self._kicked.wait()
+        try:
+            while True:
+                self._kicked.clear()
+                try:
+                    await self._renew()
+                    await self._start()
+                except StoreError as error:
+                    log.error("the store cannot be used: %s", error)
+                except Exception as bug:  # noqa: BLE001 - a mistake in one delivery must not end all of them
+                    log_bug("webhooks", bug)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.every_s):
+                        await self._kicked.wait()
+        finally:
+            await self._stop()
 
     async def round(self) -> bool:
         """Claim what is due and work it off; False when there was nothing."""
+        started = await self._start()
+        await asyncio.gather(*started)
+        return bool(started)
+
+    # -- whose turn it is
+
+    async def _start(self) -> list[asyncio.Task[None]]:
+        """Begin with what is due, a few deliveries of each tenant at a time."""
+        started: list[asyncio.Task[None]] = []
+        while (free := min(AT_ONCE - len(self._working), TENANT_AT_ONCE)) > 0:
+            full = [name for name, count in self._busy.items() if count >= TENANT_AT_ONCE]
+            now = self.database.clock.now()
+            due = await self.database.write(lambda conn: _claim(conn, self.owner, now, free, full))  # noqa: B023
+            started += [self._begin(delivery) for delivery in due if delivery.id not in self._working]
+            if len(due) < free:
+                break
+        return started
+
+    def _begin(self, delivery: Delivery) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._kept_apart(delivery), name=f"webhook {delivery.id}")
+        self._working[delivery.id] = task
+        self._busy[delivery.tenant] += 1
+        task.add_done_callback(lambda _: self._ended(delivery))
+        return task
+
+    def _ended(self, delivery: Delivery) -> None:
+        del self._working[delivery.id]
+        self._busy[delivery.tenant] -= 1
+        if self._busy[delivery.tenant] <= TENANT_AT_ONCE // 2:
+            self.kick()
+
+    async def _renew(self) -> None:
+        """Keep what is under way: thousands of readings may take longer than a lease lasts."""
         now = self.database.clock.now()
-        due = await self.database.write(lambda conn: inbox.claim(conn, self.owner, now, LEASE_S, BATCH))
-        await asyncio.gather(*(self._kept_apart(delivery) for delivery in due))
-        return bool(due)
+        if self._working and now - self._renewed_at >= LEASE_S / 4:
+            ids, until = list(self._working), now + LEASE_S
+            values = {"ids": ids, "holder": self.owner, "until": until}
+            await self.database.write(lambda conn: conn.execute(_RENEW, values).rowcount)
+            self._renewed_at = now
+
+    async def _stop(self) -> None:
+        """Let go of what is under way: it is worked off again when its lease has run out."""
+        working = list(self._working.values())
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+    # -- one delivery
 
     async def _kept_apart(self, delivery: Delivery) -> None:
         """One delivery, whose failure is its own."""
         try:
-            await self._work(delivery)
+            await self._settled(delivery)
         except LostLease:
-            return  # another gateway is at it
-        except Unusable as why:
-            log.warning("tenant %s: a webhook is kept aside: %s", delivery.tenant, why)
-            await self._aside(delivery, str(why))
-        except GatewayError as error:
-            await self._later(delivery, error.code)
+            log.info("webhook %s: another gateway is at it", delivery.id)
         except StoreError as error:
             log.error("webhook %s: the store cannot be used: %s", delivery.id, error)
         except Exception as bug:  # noqa: BLE001 - its lease runs out, and it is claimed again
             log_bug(f"webhook {delivery.id}", bug)
-            await self._later(delivery, "internal_error")
+
+    async def _settled(self, delivery: Delivery) -> None:
+        """Work it off, or say what becomes of it."""
+        try:
+            await self._work(delivery)
+        except Unusable as why:
+            await self._aside(delivery, str(why))
+        except GatewayError as error:
+            await self._later(delivery, error.code)
+        except (StoreError, LostLease):
+            raise
+        except Exception as bug:  # noqa: BLE001 - perhaps the next version can
+            log_bug(f"webhook {delivery.id}", bug)
+            await self._later(delivery, InternalError.code)
 
     async def _work(self, delivery: Delivery) -> None:
         tenant = self.tenants.get(delivery.tenant)
@@ -130,120 +219,187 @@ class Intake:
         webhook = progress.webhook if progress is not None else None
         if webhook is None:
             raise Unusable("the mapping has no webhook any more")
-        new = await self._new_events(tenant, webhook, delivery)
+        new = await self._unseen(delivery, await self._read(tenant, webhook, delivery))
+        hits = await find_all(tenant, [event.find for event in new])
+        self.counts.unmatched += sum(not found for found in hits)
         if webhook.trust == "hint":
-            hinted = await self._matched(tenant, new)
-            news = any(await asyncio.gather(*(self._refresh(tenant, one) for one in hinted.values())))
-            await self._finish(delivery, new, [])
+            await self._refresh(tenant, delivery, list({one.id: one for found in hits for one in found}))
         else:
-            news = await self._finish(delivery, new, await self._readings(tenant, new, delivery))
-        if news:
-            self.deliver()
+            readings = [
+                (stored.id, reading)
+                for event, found in zip(new, hits, strict=True)
+                if found and (reading := self._reading(tenant, delivery, event)) is not None
+                for stored in found
+            ]
+            await self._note(tenant, sorted(readings, key=_place))
+        await self._mark(delivery, sorted({event.id for event in new if event.id is not None}))
 
-    async def _new_events(self, tenant: Tenant, webhook: Webhook, delivery: Delivery) -> list[Event]:
-        """The events of a delivery that have not been worked off before."""
-        try:
-            body = bodies.parse(webhook.body, delivery.raw, delivery.headers.get("content_type", ""))
-        except ValueError as error:
-            raise Unusable(f"its body cannot be read: {error}") from error
-        frame = tenant.frame(Operation.GET_ENROLMENT)
-        read = events(frame, webhook, body, delivery.headers)
-        for why in read.dropped[:3]:
-            log.warning("tenant %s: an event of a webhook was dropped: %s", tenant.name, why)
-        if read.dropped and not read.events:
-            raise Unusable(f"no event of it can be used: {read.dropped[0]}")
+    async def _read(self, tenant: Tenant, webhook: Webhook, delivery: Delivery) -> Sequence[Event]:
+        """The events of a delivery. Raises Unusable when there are none to be had."""
+        if len(delivery.raw) > LARGE_BYTES:
+            read = await asyncio.to_thread(_events, tenant, webhook, delivery)
+        else:
+            read = _events(tenant, webhook, delivery)
         self.counts.events += len(read.events)
         self.counts.dropped += len(read.dropped)
+        if read.dropped and not read.events:
+            raise Unusable(f"no event of it can be used: {read.dropped[0]}")
+        if read.dropped:
+            log.warning(
+                "tenant %s: %d events of a webhook were dropped, such as: %s",
+                tenant.name, len(read.dropped), read.dropped[0],
+            )  # fmt: skip
+        return read.events
 
-        def unseen(conn: Connection) -> list[Event]:
-            return [
-                event
-                for event in read.events
-                if event.id is None or not inbox.seen(conn, tenant.name, delivery.source, event.id)
-            ]
-
-        new = await self.database.read(unseen)
-        self.counts.repeated += len(read.events) - len(new)
+    async def _unseen(self, delivery: Delivery, found: Sequence[Event]) -> list[Event]:
+        """Those that have not been worked off before."""
+        new: list[Event] = []
+        for some in _parts(found, SEEN_AT_ONCE):
+            new += await self.database.read(lambda conn: _not_seen(conn, delivery, some))  # noqa: B023
+            await asyncio.sleep(0)
+        self.counts.repeated += len(found) - len(new)
         return new
 
-    async def _matched(self, tenant: Tenant, new: list[Event]) -> dict[str, StoredEnrolment]:
-        """The enrolments that events are about, each once."""
-        found: dict[str, StoredEnrolment] = {}
-        for event in new:
-            hits = await self.database.read(lambda conn: find(conn, tenant, event.find))  # noqa: B023 (used at once)
-            self.counts.unmatched += not hits
-            found.update({stored.id: stored for stored in hits})
-        return found
+    async def _refresh(self, tenant: Tenant, delivery: Delivery, hinted: Sequence[str]) -> None:
+        """Read each of them once. Raises the first failure, after all that can be read has been."""
+        waiting, failed = iter(hinted), list[GatewayError | StoreError]()
 
-    async def _refresh(self, tenant: Tenant, stored: StoredEnrolment) -> bool:
-        async with self._reading:
-            try:
-                return await refresh(tenant, stored)
-            except NotFound:
-                log.warning("tenant %s: enrolment %s is gone at the LMS", tenant.name, stored.id)
-                return False
+        async def work() -> None:
+            for one in waiting:
+                try:
+                    if await self.refresher.since(tenant, one, delivery.received_at):
+                        self.deliver()
+                except NotFound:
+                    log.warning("tenant %s: enrolment %s is gone at the LMS", tenant.name, one)
+                except (GatewayError, StoreError) as error:
+                    failed.append(error)
+                    if sum(map(_is_outage, failed)) >= FAILURES:
+                        return
+                except Exception as bug:  # noqa: BLE001 - a mistake about one must not keep the others waiting
+                    log_bug(f"tenant {tenant.name}: enrolment {one}", bug)
+                    failed.append(InternalError())
 
-    async def _readings(
-        self, tenant: Tenant, new: list[Event], delivery: Delivery
-    ) -> list[tuple[Tenant, str, Reading]]:
-        """What events say by themselves, oldest first."""
-        readings: list[tuple[Tenant, str, Reading]] = []
-        for event in new:
-            progress = shape.progress(tenant.policy, event.value or {})
-            if progress.fault is not None:
-                tenant.vendor_faults += 1
-                log.warning("tenant %s: vendor fault in a webhook: %s", tenant.name, progress.fault)
-            at = shape.stamp(event.value or {})
-            read_at = delivery.received_at if at is None else min(at, delivery.received_at)
-            for stored in (await self._matched(tenant, [event])).values():
-                reading = Reading(progress=progress, read_at=read_at, event_at=at)
-                readings.append((tenant, stored.id, reading))
-        return sorted(readings, key=lambda each: each[2].read_at)
+        await asyncio.gather(*(work() for _ in hinted[:READ_AT_ONCE]))
+        if failed:
+            raise failed[0]
 
-    async def _finish(
-        self, delivery: Delivery, new: list[Event], readings: list[tuple[Tenant, str, Reading]]
-    ) -> bool:
-        """One commit: what was learnt, which events need not be looked at again, and that it is done."""
-        now = self.database.clock.now()
+    def _reading(self, tenant: Tenant, delivery: Delivery, event: Event) -> Reading | None:
+        """What an event says by itself; None when that is nothing."""
+        value = event.value or {}
+        progress, at = shape.progress(tenant.policy, value), shape.stamp(value)
+        if progress.fault is not None:
+            tenant.vendor_faults += 1
+            log.warning("tenant %s: vendor fault in a webhook: %s", tenant.name, progress.fault)
+        if progress.percent is None:
+            return None
+        if at is None or at > delivery.received_at + MAX_AHEAD_S:
+            return Reading(progress=progress, read_at=delivery.received_at)
+        return Reading(progress=progress, read_at=min(at, delivery.received_at), event_at=at)
 
-        def finish(conn: Connection) -> bool:
-            news = [note(conn, tenant, one, reading, now) for tenant, one, reading in readings]
-            for event in new:
-                if event.id is not None:
-                    inbox.mark_seen(conn, delivery.tenant, delivery.source, event.id, now)
+    async def _note(self, tenant: Tenant, readings: Sequence[Found]) -> None:
+        """Keep them; whoever is killed in between keeps them again, which changes nothing."""
+        for some in _parts(readings, NOTES_AT_ONCE):
+            now = self.database.clock.now()
+            if await self.database.write(
+                lambda conn: any([note(conn, tenant, one, reading, now) for one, reading in some])  # noqa: B023
+            ):
+                self.deliver()
+
+    async def _mark(self, delivery: Delivery, event_ids: Sequence[str]) -> None:
+        """All is done: these events need not be looked at again, nor this delivery. Raises LostLease."""
+        now, (*parts, last) = self.database.clock.now(), list(_parts(event_ids, NOTES_AT_ONCE)) or [()]
+
+        def mark(conn: Connection, some: Sequence[str]) -> None:
+            for each in some:
+                inbox.mark_seen(conn, delivery.tenant, delivery.source, each, now)
+
+        def finish(conn: Connection) -> None:
+            mark(conn, last)
             inbox.finish(conn, delivery.id, self.owner, now)
-            return any(news)
 
-        return await self.database.write(finish)
+        for part in parts:
+            await self.database.write(lambda conn: mark(conn, part))  # noqa: B023 (awaited at once)
+        await self.database.write(finish)
 
     # -- RTOPilot's events
 
     async def _from_rtopilot(self, tenant: Tenant, delivery: Delivery) -> None:
         _, _, event = delivery.source.partition(":")
         try:
-            body = bodies.parse("json", delivery.raw, "")
-        except ValueError as error:
+            body = bodies.parse("json", delivery.raw)
+        except bodies.Unreadable as error:
             raise Unusable(f"its body cannot be read: {error}") from error
         rule = self.merged_rules.get(tenant.name)
-        handled = await students.handle(
-            tenant.name, event, body, self.database, self.database.clock.now(), rule
-        )
+        now = self.database.clock.now()
+        handled = await students.handle(tenant.name, event, body, self.database, now, rule)
         if handled.quarantine is not None:
             raise Unusable(handled.quarantine)
         log.info("tenant %s: webhook %s: %s", tenant.name, event, handled.summary)
-        await self._finish(delivery, [], [])
+        await self._mark(delivery, [])
 
     # -- what cannot be done now, or at all
 
     async def _later(self, delivery: Delivery, why: str) -> None:
-        if delivery.tries >= len(BACK_OFF_S):
-            await self._aside(delivery, f"it could not be worked off for a day: {why}")
+        if delivery.tries >= TRIES:
+            self.counts.given_up += 1
+            await self._aside(delivery, f"it could not be worked off for a day: {why}; polls go on")
             return
-        due = self.database.clock.now() + BACK_OFF_S[delivery.tries]
-        with contextlib.suppress(LostLease):
-            await self.database.write(lambda conn: inbox.later(conn, delivery.id, self.owner, due, why))
+        due = self.database.clock.now() + BACK_OFF_S[min(delivery.tries, len(BACK_OFF_S) - 1)]
+        await self.database.write(lambda conn: inbox.later(conn, delivery.id, self.owner, due, why))
 
     async def _aside(self, delivery: Delivery, why: str) -> None:
+        log.warning("tenant %s: webhook %s is kept aside: %s", delivery.tenant, delivery.id, why)
         now = self.database.clock.now()
-        with contextlib.suppress(LostLease):
-            await self.database.write(lambda conn: inbox.quarantine(conn, delivery.id, self.owner, why, now))
+        await self.database.write(lambda conn: inbox.quarantine(conn, delivery.id, self.owner, why, now))
+
+
+def _events(tenant: Tenant, webhook: Webhook, delivery: Delivery) -> Events:
+    try:
+        body = bodies.parse(webhook.body, delivery.raw, delivery.headers.get("content_type", ""))
+    except bodies.Unreadable as error:
+        raise Unusable(f"its body cannot be read: {error}") from error
+    return events(tenant.frame(Operation.GET_ENROLMENT), webhook, body, delivery.headers)
+
+
+def _not_seen(conn: Connection, delivery: Delivery, some: Iterable[Event]) -> list[Event]:
+    tenant, source = delivery.tenant, delivery.source
+    return [each for each in some if each.id is None or not inbox.seen(conn, tenant, source, each.id)]
+
+
+def _place(found: Found) -> tuple[str, float]:
+    """Of an enrolment the oldest first, by the vendor's stamp where there is one; a tie stays as it came.
+
+    Enrolments in one order, so that two gateways do not wait for each other.
+    """
+    id, reading = found
+    return id, reading.read_at if reading.event_at is None else reading.event_at
+
+
+def _is_outage(error: GatewayError | StoreError) -> bool:
+    return isinstance(error, VendorUnavailable | VendorTimeout | StoreError)
+
+
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _claim(conn: Connection, owner: str, now: float, limit: int, skip: Sequence[str]) -> list[Delivery]:
+    """What is due and free, ours from now on, but nothing of the tenants in `skip`; longest due first."""
+    values = {"now": now, "new_owner": owner, "new_until": now + LEASE_S, "limit": limit, "skip": skip}
+    found = [Delivery(**row) for row in conn.execute(_CLAIM, values).mappings()]
+    return sorted(found, key=lambda item: (item.due_at, item.received_at))
+
+
+_NOW: Any = bindparam("now")
+_IS_NEW = text("inbox.state = 'new'")  # as text: see `base.only`
+_IS_FREE = or_(table.c.lease_until.is_(None), table.c.lease_until <= _NOW)
+_NOT_SKIPPED = table.c.tenant.not_in(bindparam("skip", expanding=True))
+_CLAIM = claim_statement(
+    table, and_(_IS_NEW, table.c.due_at <= _NOW, _IS_FREE, _NOT_SKIPPED), table.c.due_at
+).values(dedupe=None)
+_RENEW = (
+    update(table)
+    .where(table.c.id.in_(bindparam("ids", expanding=True)), table.c.owner == bindparam("holder"), _IS_NEW)
+    .values(lease_until=bindparam("until"))
+)

@@ -1,8 +1,11 @@
-"""Active enrolments that a whole sweep of their course does not show: a person must look, it is no 0 %."""
+"""Active enrolments that a whole sweep of their course does not show: a person must look, it is no 0 %.
+
+What a person has marked done stays off the list for 30 days, unless the LMS has shown it in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -11,7 +14,7 @@ from gateway.store import enrolments, manual
 
 REASON = "missing_at_lms"
 LISTED_A_COURSE = 20
-READ_AT_MOST = 1000
+QUIET_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,32 +36,30 @@ def keep(conn: Connection, tenant: str, looks: Iterable[Look], now: float) -> di
 
     At most 20 enrolments of a course are listed, with one line for the rest.
     """
-    on_list = _on_list(conn, tenant)
+    items = {each.sentence: each for each in manual.of_reason(conn, tenant, REASON, done_since=now - QUIET_S)}
+    on_list = {sentence for sentence, item in items.items() if item.state == "open"}
     news: dict[str, int] = {}
     for look in looks:
-        wanted = _wanted(look, on_list)
+        wanted = _wanted(look, on_list, items.keys() - on_list)
         added = [
             manual.add(conn, tenant=tenant, enrolment_id=about, reason=REASON, sentence=sentence, now=now)
             for sentence, about in wanted.items()
-            if sentence not in on_list
+            if sentence not in items
         ]
         for sentence in _settled(look):
-            if sentence in on_list and sentence not in wanted:
-                manual.done(conn, on_list[sentence].id, now)
+            if sentence in items and sentence not in wanted:
+                manual.withdraw(conn, items[sentence].id, now)
         if any(added):
             news[look.course_id] = len(look.absent)
     return news
 
 
-def ended(conn: Connection, tenant: str) -> list[str]:
+def ended(conn: Connection, tenant: str, now: float) -> list[str]:
     """Ids of items about enrolments that are no longer active: nobody need look for those any more."""
-    items = [item for item in _on_list(conn, tenant).values() if item.enrolment_id]
-    return [item.id for item in items if not _is_active(conn, tenant, item.enrolment_id)]
-
-
-def _on_list(conn: Connection, tenant: str) -> dict[str, manual.ManualItem]:
-    items = manual.list_items(conn, tenant=tenant, limit=READ_AT_MOST)
-    return {item.sentence: item for item in items if item.reason == REASON}
+    items = manual.of_reason(conn, tenant, REASON, done_since=now)
+    return [
+        item.id for item in items if item.enrolment_id and not _is_active(conn, tenant, item.enrolment_id)
+    ]
 
 
 def _is_active(conn: Connection, tenant: str, enrolment_id: str) -> bool:
@@ -66,11 +67,12 @@ def _is_active(conn: Connection, tenant: str, enrolment_id: str) -> bool:
     return stored is not None and stored.state == "active"
 
 
-def _wanted(look: Look, on_list: Iterable[str]) -> dict[str, str | None]:
+def _wanted(look: Look, on_list: Collection[str], dealt_with: Collection[str]) -> dict[str, str | None]:
     """The sentences that should stand on the list, with the enrolment each is about."""
     if look.gone:
         return {_gone(look.course_id): None}
-    sentences = {_one(look.course_id, each): each for each in look.absent}
+    of_absent = {_one(look.course_id, each): each for each in look.absent}
+    sentences = {sentence: about for sentence, about in of_absent.items() if sentence not in dealt_with}
     listed = [sentence for sentence in on_list if _is_of(sentence, look.course_id)]
     elsewhere = 0 if look.whole else len(set(listed) - sentences.keys())
     # those that stand there already stay

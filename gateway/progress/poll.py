@@ -32,6 +32,7 @@ log = logging.getLogger("gateway.polls")
 
 EVERY_S = 5.0
 LEASE_S = 60.0
+GIVE_BACK_S = 5.0
 AT_ONCE = 8
 NOTES_AT_ONCE = 200
 """Readings in one commit: others write too."""
@@ -58,6 +59,7 @@ class Poller:
     _plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
     _ready: bool = False
     _working: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
+    _claiming: asyncio.Future[list[Turn]] | None = None
     _kicked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def kick(self) -> None:
@@ -92,11 +94,16 @@ class Poller:
         return bool(started)
 
     async def stop(self) -> None:
-        """Let go of what is under way; it goes on, here or elsewhere, when its lease has run out."""
+        """Let go of what is under way, and give it back: another gateway begins those slices anew at once."""
         working = list(self._working.values())
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        with contextlib.suppress(StoreError, TimeoutError):  # otherwise the leases run out by themselves
+            async with asyncio.timeout(GIVE_BACK_S):
+                if self._claiming is not None:  # it may still be on its way into the store
+                    await asyncio.wait({self._claiming})
+                await self.database.write(lambda conn: schedules.give_back(conn, self.owner))
 
     # -- which plans there are
 
@@ -112,19 +119,23 @@ class Poller:
         """Claim what is due and begin to work on it."""
         if not self._ready:
             await self._prepare()
-        free, tenants = self.at_once - len(self._working), tuple(self.tenants)
+        free = self.at_once - len(self._working)
         if free <= 0 or not self._plans:
             return []
-        now = self.database.clock.now()
-        turns = await self.database.write(
-            lambda conn: schedules.claim(conn, self.owner, now, self.lease_s, free, tenants)
-        )
+        self._claiming = asyncio.ensure_future(self._claim(free))
+        turns = await asyncio.shield(self._claiming)
         return [task for turn in turns if (task := self._begin(turn)) is not None]
+
+    async def _claim(self, limit: int) -> list[Turn]:
+        now, plans = self.database.clock.now(), tuple(self._plans)
+        return await self.database.write(
+            lambda conn: schedules.claim(conn, self.owner, now, self.lease_s, limit, plans)
+        )
 
     def _begin(self, turn: Turn) -> asyncio.Task[None] | None:
         name = (turn.tenant, turn.name)
-        if name in self._working or name not in self._plans:
-            return None  # still at work on it: claiming it has renewed its lease. Or: another version's plan
+        if name in self._working:
+            return None  # still at work on it: claiming it has renewed its lease
         task = asyncio.create_task(self._kept_apart(turn), name=f"poll {turn.tenant} {turn.name}")
         self._working[name] = task
         task.add_done_callback(lambda _: self._ended(name))
@@ -181,15 +192,15 @@ class Poller:
             some, changes = changes[:NOTES_AT_ONCE], changes[NOTES_AT_ONCE:]
             news |= await self.database.write(lambda conn: self._note(conn, tenant, some))  # noqa: B023
         settled: list[str] = []
-        if part.over and part.asker.plan.poll.missing == "alert":
-            settled = await self.database.read(lambda conn: missing.ended(conn, tenant.name))
         now, due = self.database.clock.now(), part.next_due()
+        if part.over and part.asker.plan.poll.missing == "alert":
+            settled = await self.database.read(lambda conn: missing.ended(conn, tenant.name, now))
 
         def keep(conn: Connection) -> tuple[bool, dict[str, int]]:
             told = self._note(conn, tenant, changes)
             found = missing.keep(conn, tenant.name, part.asker.looks, now) if part.asker.looks else {}
             for item in settled:
-                manual.done(conn, item, now)
+                manual.withdraw(conn, item, now)
             self._finish(conn, part, due)
             return told, found
 

@@ -6,11 +6,14 @@ webhook -> intake -> outbox -> deliveries        poll -> outbox -> deliveries
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from gateway.errors import StoreError
 from gateway.perform.reading import told_percent
 from gateway.perform.tenant import Tenant
 from gateway.progress import students
@@ -23,7 +26,11 @@ from gateway.progress.timing import Override
 from gateway.store import enrolments, outbox
 from gateway.store.database import Database
 
+log = logging.getLogger("gateway.progress")
+
 PAGE = 500
+AGAIN_S = 5.0
+"""After how long a store that failed is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +45,28 @@ class Progress:
 
     async def work(self) -> None:
         """Work until cancelled."""
-        await self._catch_up()
         async with asyncio.TaskGroup() as workers:
             for worker in (self.deliveries, self.intake, self.poller):
                 workers.create_task(worker.forever())
+            workers.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
         """What was learnt while a tenant's progress did not go to RTOPilot is queued when it does."""
-        for name in self.deliveries.targets:
-            tenant = self.tenants[name]
-            while await self.database.write(lambda conn: _queue_untold(conn, tenant)):  # noqa: B023 (awaited at once)
-                pass
+        waiting = deque(self.tenants[name] for name in self.deliveries.targets)
+        while waiting:
+            try:
+                more = await self.database.write(lambda conn: _queue_untold(conn, waiting[0]))
+            except StoreError as error:
+                log.error("the store cannot be used: %s", error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if not more:
+                waiting.popleft()
+        self.deliveries.kick()
 
 
 def _queue_untold(conn: Connection, tenant: Tenant) -> bool:
+    """Queue a page of it; whether there may be more."""
     now = tenant.database.clock.now()
     untold = enrolments.untold(conn, tenant.name, PAGE)
     for stored in untold:

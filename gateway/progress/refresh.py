@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
 from sqlalchemy import Connection
 
+from gateway.errors import NotFound
 from gateway.perform import reads
 from gateway.perform.reading import Reading, is_news, note
 from gateway.perform.tenant import Tenant
 from gateway.progress.units import results
-from gateway.store import units
+from gateway.store import enrolments, units
 from gateway.store.enrolments import StoredEnrolment
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
 
 READ_S = 30.0
+AT_ONCE = 4
+"""Readings under way for one tenant."""
+MAX_REMEMBERED = 20_000
+
+Key = tuple[str, str]
+"""Tenant and enrolment id."""
 
 
 async def refresh(tenant: Tenant, stored: StoredEnrolment) -> bool:
     """Read it at the vendor; True when RTOPilot is to be told something new.
 
-    News are kept in one commit, and cost none when there are none. Raises NotFound when the vendor no longer
-    has it, and GatewayError when it cannot be read now.
+    What was learnt is kept in one commit, unless the enrolment has ended meanwhile. Raises NotFound when the
+    vendor no longer has it, and GatewayError when it cannot be read now.
     """
-    with_units = tenant.spec.units != "off"
-    read_at = tenant.database.clock.now()
-    outcome = await reads.read_known(tenant, stored, Deadline(READ_S), Trace(), staff=False, units=with_units)
-    need, found = tenant.spec.units, []
+    read_at, need = tenant.database.clock.now(), tenant.spec.units
+    outcome = await reads.read_known(
+        tenant, stored, Deadline(READ_S), Trace(), staff=False, units=need != "off"
+    )
+    found = []
     if need != "off":
         found = results(
             (outcome.reading or {}).get("units"),
@@ -34,8 +46,10 @@ async def refresh(tenant: Tenant, stored: StoredEnrolment) -> bool:
             source=tenant.mapping.name,
             source_at=read_at,
         )
-    progress = outcome.progress
-    news = progress is not None and is_news(tenant, stored, progress)
+    progress, now_stored = outcome.progress, await _active(tenant, stored.id)
+    if now_stored is None:
+        return False
+    news = progress is not None and is_news(tenant, now_stored, progress)
     if not news and not found:
         return False
 
@@ -47,3 +61,50 @@ async def refresh(tenant: Tenant, stored: StoredEnrolment) -> bool:
         return note(conn, tenant, stored.id, Reading(progress=progress, read_at=read_at), read_at)
 
     return await tenant.database.write(kept)
+
+
+async def _active(tenant: Tenant, enrolment_id: str) -> StoredEnrolment | None:
+    stored = await tenant.database.read(lambda conn: enrolments.by_id(conn, tenant.name, enrolment_id))
+    return stored if stored is not None and stored.state == "active" else None
+
+
+@dataclass(slots=True)
+class Refresher:
+    """Readings of one process: of an enrolment one at a time, of a tenant a few, and none that is needless.
+
+    Ten hints about one enrolment cost two readings: the one under way, and one that all the others share.
+    """
+
+    _read_at: dict[Key, float] = field(default_factory=dict)
+    _reading: WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+
+    async def since(self, tenant: Tenant, enrolment_id: str, hinted_at: float) -> bool:
+        """Refresh it, unless it has ended or a reading left after `hinted_at`; True as `refresh`.
+
+        Raises as `refresh` does; NotFound only once for all hints until then.
+        """
+        key = (tenant.name, enrolment_id)
+        one = self._reading.setdefault(key, asyncio.Lock())
+        async with one:
+            if self._read_at.get(key, 0.0) >= hinted_at:
+                return False
+            async with self._places.setdefault(tenant.name, asyncio.Semaphore(AT_ONCE)):
+                stored = await _active(tenant, enrolment_id)
+                return stored is not None and await self._read(tenant, stored)
+
+    async def _read(self, tenant: Tenant, stored: StoredEnrolment) -> bool:
+        left_at = tenant.database.clock.now()
+        try:
+            news = await refresh(tenant, stored)
+        except NotFound:
+            self._remember((tenant.name, stored.id), left_at)
+            raise
+        self._remember((tenant.name, stored.id), left_at)
+        return news
+
+    def _remember(self, key: Key, left_at: float) -> None:
+        self._read_at.pop(key, None)  # the newest stand last
+        self._read_at[key] = left_at
+        if len(self._read_at) > MAX_REMEMBERED:
+            del self._read_at[next(iter(self._read_at))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +20,13 @@ from gateway.store.faults import store_error
 from gateway.store.threads import ThreadedTransactions
 from gateway.store.writer import GroupCommit
 
+log = logging.getLogger("gateway.store")
+
 T = TypeVar("T")
+
+MEASURE_EVERY_S = 600.0
+STEP_S = 1.0
+"""A machine's clock that is set by more than this, or a machine that slept, is measured against at once."""
 
 
 class Transactions(Protocol):
@@ -92,11 +99,12 @@ class Database:
         try:
             with engine.connect() as conn:
                 migrate.require_current(conn)
-                clock = Clock(measured_offset(conn))
+                # not the machine's date, which somebody may set
+                clock = Clock(measured_offset(conn, machine=time.monotonic), machine=time.monotonic)
         except BaseException:
             engine.dispose()
             raise
-        threads = ThreadedTransactions(engine)
+        threads = Timed(ThreadedTransactions(engine), clock)
         return cls(writes=threads, reads=threads, engines=[engine], clock=clock)
 
 
@@ -126,18 +134,70 @@ class InlineReads:
             self._conn.close()
 
 
+class Timed:
+    """PostgreSQL: the clock is measured again now and then, inside whatever transaction comes next."""
+
+    def __init__(
+        self,
+        inner: Transactions,
+        clock: Clock,
+        *,
+        machine: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+    ) -> None:
+        self._inner, self._clock = inner, clock
+        self._machine, self._date = machine, date
+        self._measured = self._both()
+        self._lock = threading.Lock()
+
+    async def run(self, fn: Callable[[Connection], T], /) -> T:
+        return await self._inner.run(lambda conn: self._timed(conn, fn))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _timed(self, conn: Connection, fn: Callable[[Connection], T]) -> T:
+        if self._is_due() and self._lock.acquire(blocking=False):
+            try:
+                self._measure(conn)
+            finally:
+                self._lock.release()
+        return fn(conn)
+
+    def _is_due(self) -> bool:
+        (before, date_before), (now, date) = self._measured, self._both()
+        passed = now - before
+        return passed >= MEASURE_EVERY_S or abs(date - date_before - passed) > STEP_S
+
+    def _measure(self, conn: Connection) -> None:
+        both = self._both()
+        changed = self._clock.adjust(measured_offset(conn, machine=self._machine))
+        self._measured = both
+        if abs(changed) > STEP_S:
+            log.warning("the database's clock is %.1f s off from what it was, and is followed", changed)
+
+    def _both(self) -> tuple[float, float]:
+        return self._machine(), self._date()
+
+
 def upgrade(url: str) -> None:
     """Bring the tables up to this version: `lms-gateway db upgrade`. Raises StoreError."""
     migrate.upgrade(url)
 
 
-def measured_offset(conn: Connection, samples: int = 3) -> float:
-    """Seconds the database's clock is ahead of this machine's, from the quickest of a few round trips."""
+def measured_offset(
+    conn: Connection, samples: int = 3, *, machine: Callable[[], float] | None = None
+) -> float:
+    """Seconds the database's clock is ahead of this machine's, from the quickest of a few round trips.
+
+    `machine` is another clock to compare it with than the machine's date.
+    """
+    ours = time.time if machine is None else machine
 
     def sample() -> tuple[float, float]:
-        before = time.time()
+        before = ours()
         theirs = float(conn.execute(_THEIR_TIME).scalar_one())
-        after = time.time()
+        after = ours()
         return after - before, theirs - (before + after) / 2
 
     return min(sample() for _ in range(samples))[1]

@@ -6,21 +6,26 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
 from gateway.store.tables import insert, manual
+
+MAX_OF_REASON = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualItem:
-    """One thing to do. `enrolment_id` is empty when it is about none; `reason` is a stable code."""
+    """One thing to do. `enrolment_id` is empty when it is about none; `reason` is a stable code.
+
+    `done`: a person has dealt with it, or what became of a run is known; `withdrawn`: it is true no longer.
+    """
 
     id: str
     tenant: str
     enrolment_id: str
     reason: str
     sentence: str
-    state: Literal["open", "done"]
+    state: Literal["open", "done", "withdrawn"]
     run_id: str | None
     created_at: float
     done_at: float | None
@@ -64,6 +69,17 @@ def list_items(
     return [ManualItem(**row) for row in conn.execute(query).mappings()]
 
 
+def of_reason(conn: Connection, tenant: str, reason: str, *, done_since: float) -> list[ManualItem]:
+    """A tenant's items with this reason: those that are open, and those done since then; oldest first."""
+    values = {"in_tenant": tenant, "why": reason, "since": done_since}
+    return [ManualItem(**row) for row in conn.execute(_OF_REASON, values).mappings()]
+
+
+def withdraw(conn: Connection, item_id: str, now: float) -> bool:
+    """It is true no longer, so that it may come up anew, even if it was done; False when it was withdrawn."""
+    return conn.execute(_WITHDRAW, {"item": item_id, "now": now}).rowcount == 1
+
+
 def settled(conn: Connection, run_id: str, now: float) -> None:
     """Nobody need look for what became of this run any more: it is known."""
     conn.execute(_SETTLED, {"of_run": run_id, "now": now})
@@ -79,6 +95,24 @@ _SETTLED = (
     update(manual)
     .where(manual.c.run_id == bindparam("of_run"), manual.c.reason == "in_doubt", manual.c.state == "open")
     .values(state="done", done_at=bindparam("now"))
+)
+# Each half finds its own index: the open ones by tenant, the others by when they were done
+_OPEN = text("manual.state = 'open'")
+_DONE_SINCE = and_(text("manual.state = 'done'"), manual.c.done_at > bindparam("since"))
+_OF_REASON = (
+    select(manual)
+    .where(
+        manual.c.tenant == bindparam("in_tenant"),
+        manual.c.reason == bindparam("why"),
+        or_(_OPEN, _DONE_SINCE),
+    )
+    .order_by(manual.c.created_at, manual.c.id)
+    .limit(MAX_OF_REASON)
+)
+_WITHDRAW = (
+    update(manual)
+    .where(manual.c.id == bindparam("item"), manual.c.state != "withdrawn")
+    .values(state="withdrawn", done_at=bindparam("now"))
 )
 _DONE = (
     update(manual)

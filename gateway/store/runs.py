@@ -190,6 +190,12 @@ def ending(conn: Connection, tenant: str) -> list[Run]:
     return [_run(row) for row in conn.execute(_ENDING, {"tenant": tenant}).mappings()]
 
 
+def making(conn: Connection, tenant: str, student_id: str | None, now: float) -> list[Run]:
+    """The creates and transfers for this student that somebody is at work on; not those that lie in doubt."""
+    values = {"tenant": tenant, "student": student_id, "now": now}
+    return [_run(row) for row in conn.execute(_MAKING, values).mappings()]
+
+
 def list_runs(
     conn: Connection,
     *,
@@ -280,6 +286,14 @@ _GET = select(run).where(_THIS)
 _STANDING = select(run).where(_SAME, IS_LIVE).with_for_update()
 _ENDS = text("run.operation IN ('cancelEnrolment', 'transferEnrolment')")  # as text: see IS_LIVE
 _ENDING = select(run).where(run.c.tenant == bindparam("tenant"), _ENDS, IS_LIVE)
+_MAKES = text("run.operation IN ('createEnrolment', 'transferEnrolment')")
+_MAKING = select(run).where(
+    run.c.tenant == bindparam("tenant"),
+    run.c.student_id == bindparam("student"),
+    _MAKES,
+    IS_LIVE,
+    run.c.lease_until > _NOW,
+)
 _LATEST_DONE = (
     select(run, enrolment.c.state.label("made_state"), enrolment.c.seen_at.label("made_seen_at"))
     .outerjoin(enrolment, and_(enrolment.c.tenant == run.c.tenant, enrolment.c.id == run.c.enrolment_id))

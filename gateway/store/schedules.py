@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, tuple_, update
 
 from gateway.store.base import insert
 from gateway.store.claims import LostLease, claim_statement
@@ -51,14 +51,17 @@ def claim(
     now: float,
     lease_s: float,
     limit: int,
-    tenants: tuple[str, ...] | None = None,
+    plans: Collection[tuple[str, str]] | None = None,
 ) -> list[Turn]:
-    """Plans (of these tenants) that are due and nobody runs, ours from now on, longest due first."""
+    """Plans that are due and nobody runs, ours from now on, longest due first.
+
+    `plans`: only of these, each as (tenant, name): another gateway may run another version of a mapping.
+    """
     values: dict[str, Any] = {"now": now, "new_owner": owner, "new_until": now + lease_s, "limit": limit}
-    if tenants is None:
+    if plans is None:
         rows = conn.execute(_CLAIM, values)
     else:
-        rows = conn.execute(_CLAIM_OF, values | {"tenants": list(tenants)})
+        rows = conn.execute(_CLAIM_OF, values | {"plans": list(plans)})
     found = [Turn(**row) for row in rows.mappings()]
     return sorted(found, key=lambda turn: turn.next_due)  # RETURNING promises no order
 
@@ -93,6 +96,11 @@ def finish(
     _fenced(conn, _FINISH, tenant, name, owner, **values)
 
 
+def give_back(conn: Connection, owner: str) -> int:
+    """Let go of all plans of this owner as they stand, so that others go on at once; how many that were."""
+    return conn.execute(_GIVE_BACK, {"holder": owner}).rowcount
+
+
 def list_items(conn: Connection, tenant: str | None = None) -> list[Turn]:
     """All plans, or those of a tenant, by tenant and name."""
     query = _LIST if tenant is None else _LIST.where(schedule.c.tenant == tenant)
@@ -118,8 +126,8 @@ _DUE = and_(
 )
 _ENSURE = insert(schedule).on_conflict_do_nothing()
 _CLAIM = claim_statement(schedule, _DUE, schedule.c.next_due)
-_OF_TENANTS = schedule.c.tenant.in_(bindparam("tenants", expanding=True))
-_CLAIM_OF = claim_statement(schedule, and_(_DUE, _OF_TENANTS), schedule.c.next_due)
+_OF_PLANS = tuple_(schedule.c.tenant, schedule.c.name).in_(bindparam("plans", expanding=True))
+_CLAIM_OF = claim_statement(schedule, and_(_DUE, _OF_PLANS), schedule.c.next_due)
 _RENEW = update(schedule).where(_OURS).values(lease_until=bindparam("until"))
 _FINISH = (
     update(schedule)
@@ -134,6 +142,12 @@ _FINISH = (
         owner=None,
         lease_until=None,
     )
+)
+_GIVE_BACK = (
+    update(schedule)
+    .where(schedule.c.owner == bindparam("holder"))
+    .values(owner=None, lease_until=None)
+    .execution_options(preserve_rowcount=True)
 )
 _LIST = select(schedule).order_by(schedule.c.tenant, schedule.c.name)
 _DROP_OTHERS = delete(schedule).where(_TENANT, schedule.c.name.not_in(bindparam("names", expanding=True)))

@@ -74,6 +74,10 @@ def forgeries(webhook: Webhook) -> Iterator[Forgery]:
         late = how.fresh_within_s + STALE_S
         yield Forgery(what=f"sent again {late:.0f} s later", later_s=late)
         yield Forgery(what=f"its time is {late:.0f} s ahead", later_s=-late)
+        if how.kind in SIGNS_BODY:
+            newer = _brought_up_to_date(_headers_in(how.fresh_at) | {"webhook_timestamp"}, late)
+            what = f"sent again {late:.0f} s later, with its time brought up to date"
+            yield Forgery(what=what, change=newer, later_s=late)
 
 
 def _is_whole_token(how: Verify) -> bool:
@@ -83,14 +87,13 @@ def _is_whole_token(how: Verify) -> bool:
 def _headers_of(how: Verify) -> frozenset[str]:
     """The headers that a proof stands on."""
     parts = [*how.signed, how.signature, how.token, how.fresh_at]
-    named = {
-        path.parts[1]
-        for part in parts
-        if isinstance(part, Expression)
-        for path in part.names
-        if path.parts[0] == "headers" and len(path.parts) > 1
-    }
-    return frozenset(named) | PROOFS.get(how.kind, frozenset())
+    return PROOFS.get(how.kind, frozenset()).union(*map(_headers_in, parts))
+
+
+def _headers_in(expression: Expression | None) -> frozenset[str]:
+    """The headers an expression reads."""
+    paths = [] if expression is None else [path.parts for path in expression.names]
+    return frozenset(path[1] for path in paths if path[0] == "headers" and len(path) > 1)
 
 
 def _changed(delivery: Delivery) -> Delivery:
@@ -120,6 +123,19 @@ def _other_header(name: str) -> Callable[[Delivery], Delivery]:
             one,
             headers=tuple((key, value + b"1" if _key(key) == name else value) for key, value in one.headers),
         )
+
+    return change
+
+
+def _brought_up_to_date(names: frozenset[str], by_s: float) -> Callable[[Delivery], Delivery]:
+    """A time that is not signed lets an old delivery pass for a new one."""
+
+    def change(one: Delivery) -> Delivery:
+        moved = (
+            (key, b"%d" % (int(value) + by_s) if _key(key) in names and value.isdigit() else value)
+            for key, value in one.headers
+        )
+        return replace(one, headers=tuple(moved))
 
     return change
 

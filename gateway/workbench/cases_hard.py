@@ -1,7 +1,7 @@
 """The hard cases made from a case: the same request while something goes wrong once, at every place in turn.
 
 Whatever goes wrong, RTOPilot repeats its request, and in the end hears what it would have heard, with
-nothing lost at the vendor and nothing done twice. Source: docs/mapping-language.md, "Case files".
+nothing lost at the vendor and nothing done twice. Source: docs/case-files.md, "Hard cases".
 """
 
 from __future__ import annotations

@@ -84,12 +84,13 @@ async def told(stage: Stage) -> Told:
 
 
 async def findings(stage: Stage, heard: Heard) -> dict[str, Any]:
-    """What a case may expect of a poll or webhook, by the names it uses; `progress` and `units` apart."""
+    """What a case may expect of a poll or webhook, by the names it uses; `progress` is a Told."""
     counts, polled = stage.process.back.intake.counts, stage.process.back.poller.counts
     arrived = await stage.bench.reads.run(lambda conn: inbox.list_items(conn, tenant=NAME, limit=1))
-    newest = arrived[0] if arrived else None
+    newest, known = arrived[0] if arrived else None, await told(stage)
     return {
-        "pushed": (await told(stage)).pushed,
+        "progress": known,
+        "pushed": known.pushed,
         "unmatched": counts.unmatched + polled.unmatched,
         "dropped": counts.dropped + polled.dropped,
         "repeated": counts.repeated,
@@ -131,6 +132,8 @@ async def refreshed(stage: Stage, heard: Heard) -> None:
 
 def wrong_progress(wanted: Any, found: Told) -> list[str]:
     """The differences to `expect.progress`: by id, or a list of what records come to. All must be named."""
+    if isinstance(wanted, int):
+        return ["expect.progress: of a poll or webhook it is a map or a list, one for each enrolment"]
     if isinstance(wanted, Mapping):
         same = found.percents == dict(wanted)
         return [] if same else [f"expect.progress: {dict(wanted)!r} was expected, it is {found.percents!r}"]

@@ -49,33 +49,36 @@ class Undisturbed:
 async def expected(stage: Stage, heard: Heard, case: Case) -> list[str]:
     """The differences between what came of a case and what its `expect` says."""
     wanted, found = case.expect, await _findings(stage, heard, case)
-    signal = isinstance(case.run, Signal)
-    if signal:
+    if isinstance(case.run, Signal):
         found |= await cases_told.findings(stage, heard)
     elif "units" in wanted:
         await cases_told.refreshed(stage, heard)
-    told = await cases_told.told(stage)
+    found["units"] = (await cases_told.told(stage)).units
     problems: list[str] = []
     if {"error", "code", "verified"}.isdisjoint(wanted) and not heard.ok:
         problems.append(f"RTOPilot heard {heard}")
     for name, value in wanted.items():
         if name in ("say", "not_say"):
             problems += _said(name, value, heard)
-        elif name in ("warnings", "manual"):
-            problems += _listed(name, value, found[name])
-        elif name == "progress" and signal:
-            problems += cases_told.wrong_progress(value, told)
-        elif name in ("units", "events"):
-            problems += cases_told.wrong_parts(name, value, told.units if name == "units" else found[name])
-        elif name not in found:
+        elif name in found:
+            problems += _differs(name, value, found[name])
+        else:
             problems.append(f"expect.{name}: there is no such thing after `run: {case.run}`")
-        elif name == "aside" and value is not None:
-            problems += _listed(name, [value], [found[name] or ""])
-        elif found[name] != value:
-            problems.append(f"expect.{name}: {value!r} was expected, it is {found[name]!r}")
     for line in stage.vendor.unused():
         problems.append(f"never asked: {line.ask} ({line.place})")
     return [*problems, *_detail(stage, heard, problems)]
+
+
+def _differs(name: str, wanted: Any, found: Any) -> list[str]:
+    if name in ("warnings", "manual"):
+        return _listed(name, wanted, found)
+    if name == "aside" and wanted is not None:
+        return _listed(name, [wanted], [found or ""])
+    if name in ("units", "events"):
+        return cases_told.wrong_parts(name, wanted, found or ())
+    if isinstance(found, cases_told.Told):
+        return cases_told.wrong_progress(wanted, found)
+    return [] if found == wanted else [f"expect.{name}: {wanted!r} was expected, it is {found!r}"]
 
 
 async def _findings(stage: Stage, heard: Heard, case: Case) -> dict[str, Any]:

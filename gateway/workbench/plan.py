@@ -1,6 +1,6 @@
 """The requests an operation would send, with no network: every branch, every look-up, every undo.
 
-    plan(mapping, settings, operation, given)  ->  Plan  (plan_text.py prints it)
+    plan(mapping, settings, operation, given)  ->  Plan  (plan_text.py prints it); also of "poll"
 
 Requests are built by the engine itself; what only the vendor's answers can tell is shown by name
 (`‹steps.user.userId›`). Conditions that cannot be known yet are shown as they are written.
@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gateway import ids
 from gateway.contract import Operation, Person
@@ -29,7 +29,7 @@ from gateway.perform.tenant import TenantSpec, frame
 from gateway.workbench.given import check_given, person, record_of, vendor_course
 from gateway.workbench.plan_calls import Maker, PlannedCall, State, state_of
 from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown
-from gateway.workbench.words import DEFAULTS, rule_words, sentence
+from gateway.workbench.words import DEFAULTS, poll_words, rule_words, sentence
 from gateway.yamlfile import Document, parse_yaml, read_yaml
 
 PLAIN = ("searchTerm", "quizResults")
@@ -82,7 +82,7 @@ class Plan:
 def plan(
     mapping: MappingSpec,
     settings: TenantSettings,
-    operation: Operation,
+    operation: Operation | Literal["poll"],
     given: Mapping[str, Any],
     *,
     base: str | None = None,
@@ -106,11 +106,12 @@ def plan(
         hosts=frozenset(),
         wire_names=wire_names or {},
     )
-    planner = _Planner(tenant, document, operation, dict(given), dict(steps or {}))
-    sections = list(planner.sections())
+    wanted = Operation.GET_ENROLMENT if operation == "poll" else operation
+    planner = _Planner(tenant, document, wanted, dict(given), dict(steps or {}))
+    sections = list(planner.polls() if operation == "poll" else planner.sections())
     return Plan(
         mapping=mapping.name,
-        operation=operation.value,
+        operation=str(operation),
         hosts=[_rendered(host, mapping, settings) for host in mapping.server.hosts],
         sections=sections,
         log_in=planner.log_in() if any(section.steps for section in sections) else None,
@@ -202,6 +203,23 @@ class _Planner:
             return mapping.progress.read
 
         return Section(title="getEnrolment", steps=self._steps(Operation.GET_ENROLMENT, read))
+
+    def polls(self) -> Iterator[Section]:
+        """What each poll of the mapping asks, again and again."""
+        progress = self.tenant.mapping.progress
+        if progress is None or not progress.polls:
+            yield Section(title="poll", note="The mapping has no poll; nothing is sent.")
+            return
+        for poll in progress.polls:
+            title = f"{poll.name}: {poll_words(poll)}"
+            if poll.call is None:
+                yield replace(self._read(), title=f"{title}, as progress.read reads it")
+                continue
+            at = self._maker(self.operation, {}, {poll.call.place: poll.line})
+            step = PlannedStep(
+                id=poll.name, state="yes", when=None, optional=False, calls=[_planned_poll(poll.name, at)]
+            )
+            yield Section(title=title, steps=[step])
 
     # -- what is known -----------------------------------------------------------------------------------
 
@@ -350,6 +368,15 @@ def _form_steps(mapping: MappingSpec, form: OperationSpec) -> tuple[Step, ...]:
             return spec.steps
         waiting.extend(spec.of.values())
     raise AssertionError(form.place)
+
+
+def _planned_poll(name: str, at: Maker) -> PlannedCall:
+    """The call of a poll, in another compilation of its mapping."""
+    progress = at.frame.mapping.progress
+    assert progress is not None
+    call = next(poll.call for poll in progress.polls if poll.name == name)
+    assert call is not None
+    return at.call(name, call)
 
 
 def _planned(step: Step, state: State, at: Maker) -> PlannedStep:

@@ -156,6 +156,9 @@ class Substitution:
         self._server(data.get("server", {}))
         for form in (*data.get("operations", {}).values(), data.get("progress", {}).get("read", {})):
             self._form(form, inlined)
+        polls = data.get("progress", {}).get("poll", [])
+        for poll in polls if isinstance(polls, list) else [polls]:
+            self._action(poll, inlined)
         data["calls"] = {**self._shared, **inlined}
         return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Runtime
+from gateway.mapping.progress_spec import Poll, Timing
 from gateway.mapping.spec import Action, Pages, Rule
 from gateway.mapping.templates import Context, Template, as_text
 
@@ -65,3 +66,25 @@ def page_words(pages: Pages | None) -> str | None:
     if pages is None or pages.kind == "none":
         return None
     return f"page by page ({pages.kind}), at most {pages.limit} pages"
+
+
+PLANS = {
+    "per-course": "once for each course with active enrolments",
+    "per-enrolment": "once for each active enrolment",
+    "delta": "what has changed since the last time",
+    "chunks": "active enrolments, so many at a time",
+}
+
+
+def poll_words(poll: Poll) -> str:
+    """`once for each course with active enrolments, every 600 s, spread over the interval`"""
+    words = [PLANS[poll.plan].replace("so many", str(poll.of)), _timing_words(poll.timing)]
+    if poll.timing.spread:
+        words.append("spread over the interval")
+    if poll.audit is not None:
+        words.append(f"with a longer look back {_timing_words(poll.audit.timing)}")
+    return ", ".join(words)
+
+
+def _timing_words(timing: Timing) -> str:
+    return f"every {timing.every_s:.0f} s" if timing.every_s is not None else f"at {', '.join(timing.at)}"

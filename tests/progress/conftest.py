@@ -25,6 +25,7 @@ from gateway.store.clock import Clock
 from gateway.store.database import Database
 from gateway.store.enrolments import StoredEnrolment
 from gateway.store.tables_progress import outbox
+from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 
 BASE = "https://lms.example/api"
 START = 1_780_000_000.0
@@ -249,8 +250,19 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path):
-    made = World(f"sqlite:///{tmp_path}/gateway.db")
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path}/gateway.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request):
+    """A store of the test's own, on each database in turn."""
+    return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+
+
+@pytest.fixture
+async def world(store_url):
+    made = World(store_url)
     yield made
     await made.close()
 

@@ -25,8 +25,8 @@ STOP_S = 15.0
 WAITED = 0.02
 """The share of a wait that is really waited for, where waits are simulated."""
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_PRELOAD = ["gateway.serving", "gateway.config", "tests.support.gateway_process"]
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["gateway.serving", "gateway.config", "tests.support.gateway_process"])
 
 
 class GatewayProcess:
@@ -35,12 +35,11 @@ class GatewayProcess:
     def __init__(
         self, config: Path, *, output: Path, moved_s: float = 0.0, simulated_waits: bool = False
     ) -> None:
-        _CONTEXT.set_forkserver_preload(_PRELOAD)
         os.environ.setdefault("PYTHONPATH", str(Path(gateway.__file__).parent.parent))
         self.output = output
-        self._ours, theirs = _CONTEXT.Pipe()
+        self._ours, theirs = CONTEXT.Pipe()
         arguments = (str(config), str(output), moved_s, simulated_waits, theirs)
-        self._process = _CONTEXT.Process(target=child, args=arguments, daemon=True)
+        self._process = CONTEXT.Process(target=child, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
         self.url = self._hear()
@@ -98,6 +97,19 @@ def child(config: str, output: str, moved_s: float, simulated_waits: bool, pipe:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    if os.environ.get("STORM_PROF"):
+        import cProfile, threading, gateway.store.writer as w
+        orig = w.GroupCommit._serve
+        def serve(self):
+            p=cProfile.Profile(); p.enable()
+            orig(self)
+            p.disable(); p.dump_stats("/tmp/w/prof/writer.prof")
+        w.GroupCommit._serve=serve
+        pr=cProfile.Profile(); pr.enable()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(Path(config), moved_s, simulated_waits, pipe))
+        pr.disable(); pr.dump_stats("/tmp/w/prof/main.prof")
+        return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(Path(config), moved_s, simulated_waits, pipe))
 

@@ -14,13 +14,14 @@ from random import Random
 from typing import Any
 
 import aiohttp
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 
 from gateway import ids
 from gateway.perform.enrolments import canonical_key
 from gateway.sandbox.rtopilot_progress import new_key
 from gateway.store import enrolments, inbox, outbox
 from gateway.store.database import Database
+from gateway.store.tables_progress import inbox as inbox_table
 from gateway.store.tables_progress import outbox as outbox_table
 from tests.support.deployment import tenant, write_config
 from tests.support.gateway_process import GatewayProcess
@@ -32,8 +33,8 @@ POSTS = 16
 """Deliveries under way at a time."""
 AGAIN_S = 0.2
 """When a sender tries again what was refused."""
-IDLE_S = 0.3
-"""Nothing has come to RTOPilot for so long: everybody waits for a time to come."""
+IDLE_S = 0.05
+"""Nothing has come to RTOPilot for so long, and no gateway is at anything: all wait for a time to come."""
 MOVE_S = 11 * 3600.0
 """How far time then goes on: longer than the longest back-off."""
 SEEDED_AT_ONCE = 500
@@ -52,7 +53,9 @@ def storm_tenants(
     """Tenants of an LMS that posts values in batches; `url` is both RTOPilot's and the vendor's origin."""
     variant = replace(VARIANTS["value"], webhook=WEBHOOK)
     (folder / "mappings").mkdir(exist_ok=True)
-    path = write_mapping(folder / "mappings", mapping(variant))
+    made = mapping(variant)
+    made["progress"]["poll"]["audit"] = {"every": "30d", "overlap": "90d"}
+    path = write_mapping(folder / "mappings", made)
     usual = tenant_changes(variant, path, url)
     return {
         name: tenant(
@@ -194,7 +197,7 @@ class Rest:
 
     pending: int
     dead: int
-    claimed: int
+    busy: int
     unread: int
     aside: int
 
@@ -204,21 +207,33 @@ class Rest:
 
 
 async def rest(database: Database, alive: set[str]) -> Rest:
-    """`claimed` are those under way at a living gateway, by the number of its process."""
+    """`busy`: how much a living gateway is at, or is about to be at. `alive` are their process numbers."""
+
+    def of_dead(owner: str) -> bool:
+        return owner.split(":")[1] not in alive
 
     def look(conn: Connection) -> Rest:
         letters, mail = outbox.counts(conn).values(), inbox.counts(conn).values()
-        owned = select(outbox_table.c.owner, func.count()).where(outbox_table.c.owner.is_not(None))
-        owners = conn.execute(owned.group_by(outbox_table.c.owner)).all()
+        claimed = conn.execute(_CLAIMED).all()
+        unread = conn.execute(_UNREAD, {"now": database.clock.now()}).all()
         return Rest(
             pending=sum(each["pending"] for each in letters),
             dead=sum(each["dead"] for each in letters),
-            claimed=sum(count for owner, count in owners if owner.split(":")[1] in alive),
+            busy=sum(count for owner, count in claimed if not of_dead(owner))
+            + sum(count for owner, count in unread if owner is None or not of_dead(owner)),
             unread=sum(each.get("new", 0) for each in mail),
             aside=sum(each.get("quarantined", 0) for each in mail),
         )
 
     return await database.read(look)
+
+
+def _owners(table: Table, *where: ColumnElement[bool]) -> Select[tuple[Any, int]]:
+    return select(table.c.owner, func.count()).where(*where).group_by(table.c.owner)
+
+
+_CLAIMED = _owners(outbox_table, outbox_table.c.owner.is_not(None))
+_UNREAD = _owners(inbox_table, inbox_table.c.state == "new", inbox_table.c.due_at <= bindparam("now"))
 
 
 @contextlib.asynccontextmanager
@@ -247,6 +262,7 @@ class Weatherman:
     kills: int = 0
     moves: int = 0
     ready_at: float = 0.0
+    events: list = field(default_factory=list)
 
     async def until_over(self) -> Rest:
         for _ in itertools.count():
@@ -273,8 +289,10 @@ class Weatherman:
         found = await rest(self.database, self.fleet.pids())
         if found.is_over:
             return found if self.senders.over else None
-        if not found.claimed:
+        if not found.busy:
             self.moves += 1
+            self.events.append(time.monotonic())
             await asyncio.to_thread(self.fleet.move, MOVE_S)
+            self.database.clock.move(MOVE_S)
             self.ready_at = time.monotonic()
         return None

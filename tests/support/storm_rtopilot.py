@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
+import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
+from tests.support.gateway_process import CONTEXT
+
 START_S = 30.0
 ANSWER_S = 0.003
 """How long RTOPilot thinks about each request, so that a kill finds some on their way."""
 
 Kind = Literal["taken", "500", "502", "503", "429", "429 with Retry-After", "lost before", "lost after", "401"]
 FAULTS: tuple[Kind, ...] = ("500", "502", "503", "429", "429 with Retry-After", "lost before", "lost after")
-
-_CONTEXT = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +98,9 @@ class Rtopilot:
     """The process. `organisations` is key -> name; `url` its origin."""
 
     def __init__(self, organisations: Mapping[str, str], *, weather: Weather, seed: int) -> None:
-        self._ours, theirs = _CONTEXT.Pipe()
+        self._ours, theirs = CONTEXT.Pipe()
         arguments = (dict(organisations), weather, seed, theirs)
-        self._process = _CONTEXT.Process(target=child, args=arguments, daemon=True)
+        self._process = CONTEXT.Process(target=child, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
         self.url = str(self._hear())
@@ -163,6 +163,7 @@ async def _serve(office: Office, pipe: Connection) -> None:
 
     async def obey(name: str, arguments: tuple[Any, ...]) -> None:
         found = getattr(office, name)(*arguments)
+        os.set_blocking(pipe.fileno(), True)  # uvloop reads it without; what is sent may be large
         pipe.send(await found if asyncio.iscoroutine(found) else found)
 
     tasks: set[asyncio.Task[None]] = set()
