@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -67,7 +67,7 @@ def plan(
         list[str],
         typer.Argument(
             metavar="[TENANT] OPERATION",
-            help="The tenant, unless --mapping is given, and such as createEnrolment.",
+            help="The tenant, unless --mapping is given, and such as createEnrolment, or poll.",
         ),
     ],
     values: With = None,
@@ -87,7 +87,7 @@ def plan(
 
     if len(words) != (2 if mapping is None else 1):
         raise typer.BadParameter("Name a TENANT and an OPERATION; with --mapping FILE only the OPERATION.")
-    operation, given = _operation(words[-1]), values_of(values)
+    operation, given = _planned(words[-1]), values_of(values)
     if mapping is None:
         loaded = settings_of(config)
         name = tenant_of(loaded, words[0])
@@ -211,12 +211,21 @@ def wsdl_diff(
 # -- planning and trying ----------------------------------------------------------------------------
 
 
-def _known(case: str | None, mapping: str, operation: Operation, file: Path | None = None) -> Known:
+def _planned(name: str) -> Operation | Literal["poll"]:
+    return "poll" if name == "poll" else _operation(name)
+
+
+def _known(
+    case: str | None, mapping: str, operation: Operation | Literal["poll"], file: Path | None = None
+) -> Known:
     """What `--case` fills in; nothing without it."""
+    from gateway.contract import Operation
     from gateway.workbench.cases_known import Known, known_of
 
     if case is None:
-        return Known(operation=operation, given={}, settings={}, steps={})
+        return Known(operation=Operation.GET_ENROLMENT, given={}, settings={}, steps={})
+    if operation == "poll":
+        raise typer.BadParameter("--case fills in operations of RTOPilot; for a poll use --with.")
     found = known_of(_case_files([mapping])[0], case, file)
     if found.operation is not operation:
         raise typer.BadParameter(f"That case is about {found.operation}.")
@@ -224,7 +233,11 @@ def _known(case: str | None, mapping: str, operation: Operation, file: Path | No
 
 
 def _plan_of_tenant(
-    loaded: Settings, name: str, operation: Operation, given: dict[str, Any], steps: Mapping[str, Any]
+    loaded: Settings,
+    name: str,
+    operation: Operation | Literal["poll"],
+    given: dict[str, Any],
+    steps: Mapping[str, Any],
 ) -> Plan:
     from gateway.workbench.plan import plan
 
@@ -242,7 +255,7 @@ def _plan_of_tenant(
 
 def _plan_of_file(
     file: Path,
-    operation: Operation,
+    operation: Operation | Literal["poll"],
     given: dict[str, Any],
     settings: dict[str, Any],
     steps: Mapping[str, Any],

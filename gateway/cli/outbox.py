@@ -219,7 +219,7 @@ def _say_overview(found: Overview) -> None:
 
 
 def _cells(rows: list[dict[str, Any]], names: Sequence[str]) -> list[list[str]]:
-    return [["-" if row[name] in (None, "") else str(row[name]) for name in names] for row in rows]
+    return [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
 
 
 def _say_replayed(name: str, ids: list[str], *, dry_run: bool) -> None:

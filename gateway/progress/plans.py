@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil, floor
 from typing import Any
 
+from gateway.contract import Operation
 from gateway.mapping.progress_spec import Poll, Timing
+from gateway.mapping.spec import OperationSpec
 from gateway.perform.tenant import Tenant
 from gateway.progress.timing import Override, Rhythm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One poll of one tenant, or (`audit_s` says how far back it looks) the audit beside it."""
+    """One poll of one tenant, or (`audit_s` says how far back it looks) the audit beside it.
+
+    `courseless`: it reads the enrolments that the poll of each course beside it cannot know of.
+    """
 
     tenant: Tenant
     name: str
     poll: Poll
     rhythm: Rhythm
     audit_s: float | None = None
+    courseless: bool = False
 
     def window(self, now: float, last_ok_at: float | None) -> dict[str, int]:
         """The time a delta list is to cover, in whole seconds.
@@ -40,7 +46,8 @@ class Plan:
 def plans_of(tenant: Tenant, override: Override) -> list[Plan]:
     """A tenant's plans; the names are stable over restarts."""
     plans: list[Plan] = []
-    for poll in tenant.mapping.progress.polls if tenant.mapping.progress is not None else ():
+    polls = tenant.mapping.progress.polls if tenant.mapping.progress is not None else ()
+    for poll in polls:
         rhythm = _rhythm(tenant, poll.name, override.of_poll(poll.timing))
         plans.append(Plan(tenant=tenant, name=poll.name, poll=poll, rhythm=rhythm))
         if poll.audit is not None:
@@ -48,7 +55,28 @@ def plans_of(tenant: Tenant, override: Override) -> list[Plan]:
             rhythm = _rhythm(tenant, name, override.of_audit(poll.audit.timing))
             far = poll.audit.overlap_s
             plans.append(Plan(tenant=tenant, name=name, poll=poll, rhythm=rhythm, audit_s=far))
+    if polls and all(poll.plan == "per-course" for poll in polls) and may_be_courseless(tenant):
+        plans.append(_beside(tenant, polls[0], override))
     return plans
+
+
+def may_be_courseless(tenant: Tenant) -> bool:
+    """Whether an enrolment may be adopted without its course: the key, all that an id holds, has none."""
+    return tenant.can_read and _keeps_no_course(tenant.mapping.operations[Operation.CREATE_ENROLMENT])
+
+
+def _keeps_no_course(form: OperationSpec) -> bool:
+    if form.kind == "choose":
+        return any(_keeps_no_course(each) for each in form.of.values())
+    return bool(form.key) and form.course_field not in form.key
+
+
+def _beside(tenant: Tenant, poll: Poll, override: Override) -> Plan:
+    """The plan that reads one by one, as often as the poll asks, whom that cannot cover."""
+    name = f"{poll.name}.courseless"
+    rhythm = _rhythm(tenant, name, override.of_poll(poll.timing))
+    single = replace(poll, plan="per-enrolment", call=None, missing="ignore", audit=None)
+    return Plan(tenant=tenant, name=name, poll=single, rhythm=rhythm, courseless=True)
 
 
 def _rhythm(tenant: Tenant, name: str, timing: Timing) -> Rhythm:

@@ -35,6 +35,12 @@ def test_plan_of_a_tenant_shows_its_requests(deployment: Any) -> None:
     assert deployment.standin.journal.entries == type(deployment.standin.journal.entries)(maxlen=5000)
 
 
+def test_plan_of_a_poll_shows_its_calls_and_takes_no_case(deployment: Any) -> None:
+    ran = deployment.run("plan", "college", "poll")
+    assert ran.code == 0 and f"GET {deployment.url}/api/v1/courses/id:‹courseId›" in ran.out
+    assert "--with" in deployment.run("plan", "college", "poll", "--case", "x").err
+
+
 def test_plan_takes_what_a_case_knows(deployment: Any, bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     words = ["createEnrolment", "--case", "a new learner is made, enrolled"]

@@ -213,8 +213,7 @@ class World:
                     key=canonical_key((user, course)),
                     make_id=lambda n, user=user, course=course: ids.encode((user, course), generation=n),
                     record={"user": user, "course": course, **record},
-                    course_id=ids.encode_course(course),
-                    **{"now": now, "push_from": now, **more},
+                    **{"now": now, "push_from": now, "course_id": ids.encode_course(course), **more},
                 )
                 for course, user in pairs
             ]

@@ -11,7 +11,7 @@ from gateway.errors import AnswerLost, NotSent, StoreError, VendorFault, VendorU
 from gateway.progress.plans import Cursor
 from gateway.progress.poll import Poller
 from gateway.progress.timing import Override
-from gateway.store import enrolments, schedules
+from gateway.store import enrolments, manual, schedules
 from gateway.store.budgets import Rate
 from tests.support.waiting import eventually, soon
 
@@ -258,6 +258,54 @@ async def test_a_plan_without_a_call_reads_each_enrolment(world, text):
     assert await world.queued() == {one.id: 42, two.id: 100}
     stored = await world.database.read(lambda conn: enrolments.by_id(conn, "acme", one.id))
     assert stored.read_at in world.lms.sent_at
+
+
+NO_COURSE_IN_KEY = ("key: [user, course]", "key: [user]")
+
+
+async def test_whose_course_is_not_known_is_read_one_by_one_beside_the_polls_of_courses(world, text):
+    gateway = world.start(text(SPREAD).replace(*NO_COURSE_IN_KEY))
+    known = await world.enrol("7", "1")
+    adopted = [await world.enrol("8", str(user), course_id=None) for user in range(2, 5)]
+    gone = await world.enrol("8", "9", course_id=None)
+    await gateway.database.write(lambda conn: enrolments.cancel(conn, "acme", gone.id, 1.0))
+    world.lms.learner("7", "1", 20)
+    for user in range(2, 5):
+        world.lms.learner("8", str(user), 30)
+    polling = poller(gateway)
+    await work(world, polling, for_s=3600)
+    assert set(await world.plans()) == {"poll", "poll.courseless"}
+    assert await world.queued() == {known.id: 20} | {one.id: 30 for one in adopted}
+    assert set(world.lms.counts) == {
+        "GET /courses/7/users",
+        *(f"GET /courses/8/users/{user}" for user in range(2, 5)),
+    }
+    assert set(world.lms.counts.values()) <= {5, 6}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "plans"),
+    [
+        pytest.param(PER_COURSE, {"poll"}, id="the key says the course"),
+        pytest.param((PER_ENROLMENT, *NO_COURSE_IN_KEY), {"poll"}, id="a poll of all enrolments"),
+        pytest.param((PER_COURSE, *NO_COURSE_IN_KEY), {"poll", "poll.courseless"}, id="it does not"),
+        pytest.param(
+            (
+                PER_COURSE,
+                'createEnrolment: {steps: [{id: go, call: PUT /go, repeat: safe}], record: {user: "${student.id}", course: "${courseId}"}, key: [user, course]}',
+                'createEnrolment: {choose: "true", of: {true: {steps: [{id: go, call: PUT /go, repeat: safe}], record: {user: "${student.id}", course: "${courseId}"}, key: [user]}}}',
+            ),
+            {"poll", "poll.courseless"},
+            id="a form that does not",
+        ),
+    ],
+)
+async def test_courses_can_only_be_unknown_where_no_key_says_them(world, text, mapping, plans):
+    poll, *replaced = (mapping,) if isinstance(mapping, str) else mapping
+    whole = text(poll)
+    gateway = world.start(whole.replace(*replaced) if replaced else whole)
+    await poller(gateway).round()
+    assert set(await world.plans()) == plans
 
 
 async def test_a_plan_with_a_call_for_each_enrolment_tells_of_that_one_only(world, text):
@@ -633,6 +681,71 @@ async def test_of_many_missing_ones_twenty_are_listed_and_one_line_for_the_rest(
     assert await world.todo() == []
 
 
+async def mark_done(world):
+    now = world.clock.now()
+    for item in await world.todo():
+        await world.database.write(lambda conn, item=item: manual.done(conn, item.id, now))
+
+
+async def test_a_missing_one_that_a_person_has_dealt_with_is_listed_again_after_a_month(world, text):
+    gateway = world.start(text(ALERT))
+    one = await world.enrol("7", "1")
+    polling = poller(gateway)
+    await work(world, polling, for_s=600)
+    await mark_done(world)
+    await work(world, polling, for_s=3600, step_s=60)
+    assert await world.todo() == []
+    world.clock.move(30 * DAY)
+    await work(world, polling, for_s=1200, step_s=60)
+    assert [item.enrolment_id for item in await world.todo()] == [one.id]
+
+
+async def test_a_missing_one_that_was_dealt_with_and_came_back_may_be_missed_anew(world, text):
+    gateway = world.start(text(ALERT))
+    one = await world.enrol("7", "1")
+    polling = poller(gateway)
+    await work(world, polling, for_s=600)
+    await mark_done(world)
+    world.lms.learner("7", "1", 5)
+    await work(world, polling, for_s=900)
+    assert await world.todo() == []
+    del world.lms.learners["7"]["1"]
+    await work(world, polling, for_s=900)
+    assert [item.enrolment_id for item in await world.todo()] == [one.id]
+
+
+async def test_missing_ones_that_were_dealt_with_make_room_for_the_rest(world, text):
+    gateway = world.start(text(ALERT))
+    await world.enrol_all([("7", str(user)) for user in range(30)])
+    polling = poller(gateway)
+    await work(world, polling, for_s=600)
+    first = {item.enrolment_id for item in await world.todo()}
+    await mark_done(world)
+    await work(world, polling, for_s=900)
+    second = {item.enrolment_id for item in await world.todo()}
+    assert (len(first), len(second)) == (21, 10)
+    assert not first & second
+
+
+async def test_missing_ones_are_known_as_listed_beside_a_thousand_other_things(world, text):
+    gateway = world.start(text(ALERT))
+    await world.enrol("7", "1")
+
+    def others(conn):
+        for number in range(1001):
+            manual.add(conn, tenant="acme", enrolment_id=str(number), reason="x", sentence="x", now=1.0)
+
+    await world.database.write(others)
+    polling = poller(gateway)
+    await work(world, polling, for_s=600)
+    world.lms.learner("7", "1", 5)
+    await work(world, polling, for_s=900)
+    listed = await world.database.read(
+        lambda conn: manual.of_reason(conn, "acme", "missing_at_lms", done_since=0.0)
+    )
+    assert listed == []
+
+
 async def test_a_course_that_is_gone_is_one_line_until_it_is_back(world, text):
     gateway = world.start(text(ALERT))
     await world.enrol_all([("7", str(user)) for user in range(3)])
@@ -819,4 +932,4 @@ async def test_forever_works_when_kicked_and_stops_when_cancelled(world, text):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert (await world.plans())["poll"].owner == gateway.owner
+    assert (await world.plans())["poll"].owner is None

@@ -6,8 +6,8 @@ from gateway.store import schedules
 from gateway.store.claims import LostLease
 
 
-def claim(conn, owner="me", now=10.0, limit=10, tenants=None):
-    return [(t.tenant, t.name) for t in schedules.claim(conn, owner, now, 60.0, limit, tenants)]
+def claim(conn, owner="me", now=10.0, limit=10, plans=None):
+    return [(t.tenant, t.name) for t in schedules.claim(conn, owner, now, 60.0, limit, plans)]
 
 
 def finish(conn, owner="me", tenant="acme", **more):
@@ -38,11 +38,25 @@ def test_longest_due_plans_are_claimed_first_each_by_one_gateway(conn):
     assert claim(conn, "other", now=70.0) == [("c", "poll"), ("b", "poll"), ("a", "poll"), ("later", "poll")]
 
 
-def test_only_plans_of_the_tenants_asked_for_are_claimed(conn):
+def test_only_plans_asked_for_are_claimed(conn):
+    for tenant, name in (("a", "poll"), ("a", "poll-2"), ("b", "poll"), ("c", "poll-2")):
+        schedules.ensure(conn, tenant, name, 5.0)
+    assert claim(conn, plans=()) == []
+    asked = {("a", "poll"), ("c", "poll"), ("c", "poll-2"), ("unknown", "poll")}
+    assert sorted(claim(conn, plans=asked)) == [("a", "poll"), ("c", "poll-2")]
+
+
+def test_what_an_owner_gives_back_is_free_as_it_stands(conn):
     for tenant in ("a", "b", "c"):
         schedules.ensure(conn, tenant, "poll", 5.0)
-    assert claim(conn, tenants=()) == []
-    assert sorted(claim(conn, tenants=("a", "c", "unknown"))) == [("a", "poll"), ("c", "poll")]
+    assert len(claim(conn, limit=2)) == 2
+    claim(conn, "other")
+    held = {turn.tenant: turn.owner for turn in schedules.list_items(conn)}
+    before = [turn.tenant for turn in schedules.list_items(conn) if turn.owner == "me"]
+    assert schedules.give_back(conn, "me") == 2
+    assert schedules.give_back(conn, "me") == 0
+    assert sorted(claim(conn, "third")) == [(tenant, "poll") for tenant in before]
+    assert sum(owner == "other" for owner in held.values()) == 1
 
 
 def test_finished_turn_keeps_where_it_stopped(conn):

@@ -36,12 +36,10 @@ FAULTS: tuple[Kind, ...] = ("500", "502", "503", "429", "429 with Retry-After", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """`faults` is the share of answers that are one of `kinds`; `slow` the share that takes `slow_s`."""
+    """`faults` is the share of answers that are one of `kinds`."""
 
     faults: float = 0.0
     kinds: tuple[Kind, ...] = FAULTS
-    slow: float = 0.0
-    slow_s: tuple[float, float] = (0.3, 1.0)
     retry_after_s: tuple[int, int] = (1, 90)
 
 
@@ -86,10 +84,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """`idle_s`: since the last push came or was answered. `pushes`: how many came so far."""
+    """`idle_s`: since the last push came or was answered. `pushes`: how many came so far.
+
+    `longest_s`: for how long the oldest of those in flight has been.
+    """
 
     idle_s: float
     in_flight: int
+    longest_s: float
     pushes: int
     listings: int
 
@@ -113,6 +115,10 @@ class Rtopilot:
 
     def turn(self, weather: Weather) -> None:
         self._ask("turn", weather)
+
+    def ponder(self, count: int, seconds: float) -> None:
+        """The next so many pushes are thought about for so long, and then taken."""
+        self._ask("ponder", count, seconds)
 
     def leave(self) -> None:
         """Gone: connections are refused from now on, at the same address."""
@@ -192,7 +198,8 @@ class Office:
         self.random = Random(seed)
         self.port = 0
         self.record = Seen()
-        self.in_flight: dict[tuple[str, str], int] = {}
+        self.in_flight: dict[tuple[str, str], list[float]] = {}
+        self.pondered = (0, 0.0)
         self.last = time.monotonic()
         self.pushes = 0
         self.connections: set[Wire] = set()
@@ -215,13 +222,18 @@ class Office:
     def turn(self, weather: Weather) -> None:
         self.weather = weather
 
+    def ponder(self, count: int, seconds: float) -> None:
+        self.pondered = count, seconds
+
     def replace_key(self, old: str, new: str) -> None:
         self.organisations[new] = self.organisations.pop(old)
 
     def status(self) -> Status:
+        now, since = time.monotonic(), [began for each in self.in_flight.values() for began in each]
         return Status(
-            idle_s=time.monotonic() - self.last,
-            in_flight=sum(self.in_flight.values()),
+            idle_s=now - self.last,
+            in_flight=len(since),
+            longest_s=now - min(since, default=now),
             pushes=self.pushes,
             listings=len(self.record.listings),
         )
@@ -260,22 +272,27 @@ class Office:
             wire.answer(401, b'{"message":"Unknown key."}')
             return
         which = (organisation, id)
-        self.in_flight[which] = self.in_flight.get(which, 0) + 1
-        if self.in_flight[which] > 1:
+        others = self.in_flight.setdefault(which, [])
+        others.append(began)
+        if len(others) > 1:
             self.record.overlaps.append(f"{organisation}/{id}: {value}")
         kind, wait_s = self._decide()
         asyncio.get_running_loop().call_later(wait_s, self._settle, wire, which, value, began, kind)
 
     def _decide(self) -> tuple[Kind, float]:
-        weather, random = self.weather, self.random
-        if random.random() < weather.faults:
-            return random.choice(weather.kinds), ANSWER_S
-        slow = random.random() < weather.slow
-        return "taken", random.uniform(*weather.slow_s) if slow else ANSWER_S
+        count, seconds = self.pondered
+        if count:
+            self.pondered = count - 1, seconds
+            return "taken", seconds
+        if self.random.random() < self.weather.faults:
+            return self.random.choice(self.weather.kinds), ANSWER_S
+        return "taken", ANSWER_S
 
     def _settle(self, wire: Wire, which: tuple[str, str], value: int, began: float, kind: Kind) -> None:
         self.last = ended = time.monotonic()
-        self.in_flight[which] -= 1
+        self.in_flight[which].remove(began)
+        if not self.in_flight[which]:
+            del self.in_flight[which]
         applied = kind in ("taken", "lost after")
         self.record.arrivals.append(
             Arrival(
