@@ -85,6 +85,9 @@ def _accepted_rows(report: Report, found: Progress) -> Iterator[Sequence[Cell]]:
             one, yard = figures.accepted[senders], found.servers[BY_HAND].accepted[senders]
             if one.measured.failures:
                 report.missed.append(f"webhooks, {name}, at {senders}: failed, {one.measured.failures}")
+            if one.told != one.measured.requests:
+                said = f"{one.told} of {one.measured.requests} events told"
+                report.missed.append(f"webhooks, {name}, at {senders}: {said}")
             p99 = one.measured.quantile_ms(0.99)
             yield [name, str(senders), one.per_s, p99, one.cpu_ms, one.cpu_ms / yard.cpu_ms]
 

@@ -29,6 +29,7 @@ EACH = 5
 """Values a tenant may be told in one second, so that no pace is waited for."""
 ARRIVES_S = 15.0
 PACE_S = 1.2
+QUIET_S = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,10 +191,10 @@ async def _accept(
 
 
 def _quiet(office: Office) -> Settle:
-    """Nothing has come for half a second."""
+    """Nothing has come for a while: what was to come has, or is lost."""
 
     async def settle() -> None:
-        while time.monotonic() - office.last_at < 0.5:  # noqa: ASYNC110 (another process does it)
+        while time.monotonic() - office.last_at < QUIET_S:  # noqa: ASYNC110 (another process does it)
             await asyncio.sleep(0.05)
 
     return settle

@@ -18,7 +18,9 @@ from gateway.store.budgets import Rate
 from gateway.store.schedules import Turn
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
-USUAL_S = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440))
+USUAL_S = tuple(
+    60.0 * minutes for minutes in (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)
+)
 """The intervals that are suggested."""
 NEARLY_FULL = 0.8
 SUGGESTED_SHARE = 0.7

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 
 from gateway.progress.push import Target
 from gateway.store import outbox, pauses, schedules
@@ -70,7 +70,9 @@ def _age(at: float | None, now: float) -> int | None:
     return None if at is None else max(0, round(now - at))
 
 
-# As text, so that the partial indexes serve: what was worked off is most of the table
-_BY_TENANT = select(inbox.c.tenant, func.count().label("n")).group_by(inbox.c.tenant)
+# As text, so that the partial indexes serve, and by an expression, so that no index by tenant looks better:
+# what was worked off is most of the table
+_TENANT: Any = literal_column("inbox.tenant || ''")
+_BY_TENANT = select(_TENANT.label("tenant"), func.count().label("n")).select_from(inbox).group_by(_TENANT)
 _ARRIVED = _BY_TENANT.where(text("inbox.state = 'new'"))
 _ASIDE = _BY_TENANT.where(text("inbox.state = 'quarantined'"))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.progress.asking import Asker, Job
+from gateway.progress.asking import Asker, Counts, Job
+from gateway.progress.plans import Plan
 from gateway.store import courseless
 
 
@@ -23,3 +24,8 @@ class CourselessAsker(Asker):
             lambda conn: courseless.active(conn, self.tenant.name, after_id=after, limit=size + 1)
         )
         return [self._enrolment(each) for each in found[:size]], len(found) > size
+
+
+def asker_of(plan: Plan, counts: Counts) -> Asker:
+    """Who asks the questions of a plan."""
+    return CourselessAsker(plan=plan, counts=counts) if plan.courseless else Asker(plan=plan, counts=counts)

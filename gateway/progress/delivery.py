@@ -173,12 +173,14 @@ class Deliveries:
         return worked
 
     async def _serve(self, lane: Lane) -> bool:
-        lane.stopped, done = False, 0
-        while self._goes_on(lane, done):
-            items = await self._claim(lane)
+        """Claim and send, one value alone until RTOPilot is known to be there; whether there was anything."""
+        lane.stopped, done, more = False, 0, True
+        while more and self._goes_on(lane, done):
+            limit = 1 if lane.unsure else self.rules.batch
+            items = await self._claim(lane, limit)
             if not items:
                 return done > 0
-            done += len(items)
+            done, more = done + len(items), len(items) == limit  # what comes meanwhile has a look of its own
             await self._send_all(lane, deque(items))
         await self.database.write(lambda conn: self._let_go(conn, lane))
         return done > 0
@@ -199,9 +201,8 @@ class Deliveries:
             return False
         return not (self._stopping or lane.stopped or lane.rests(self.database.clock.now()))
 
-    async def _claim(self, lane: Lane) -> list[Item]:
-        """The oldest due, if the tenant is ours or free; one alone until RTOPilot is known to be there."""
-        limit = 1 if lane.unsure else self.rules.batch
+    async def _claim(self, lane: Lane, limit: int) -> list[Item]:
+        """The oldest due, if the tenant is ours or free."""
         now, lease_s = self.database.clock.now(), self.rules.lease_s
 
         def claimed(conn: Connection) -> list[Item]:

@@ -19,8 +19,8 @@ from gateway.perform.background import log_bug
 from gateway.perform.reading import note
 from gateway.perform.tenant import Tenant
 from gateway.progress import missing
-from gateway.progress.asking import Asker, Change, Counts
-from gateway.progress.courseless import CourselessAsker
+from gateway.progress.asking import Change, Counts
+from gateway.progress.courseless import asker_of
 from gateway.progress.plans import Cursor, Plan, plans_of
 from gateway.progress.slices import Slice, UnitsHook
 from gateway.progress.timing import FIRST_WITHIN_S, Override
@@ -162,9 +162,8 @@ class Poller:
 
     async def _turn(self, turn: Turn) -> None:
         plan = self._plans[turn.tenant, turn.name]
-        kind = CourselessAsker if plan.courseless else Asker
         part = Slice(
-            asker=kind(plan=plan, counts=self.counts),
+            asker=asker_of(plan, self.counts),
             turn=turn,
             cursor=Cursor.read(turn.cursor, plan.poll.plan, turn.next_due),
             units=self.units,

@@ -13,6 +13,7 @@ from gateway.progress.rtopilot_key import KeySource, fingerprint
 from gateway.secret import Secret
 from gateway.store import enrolments, inbox, outbox, pauses, schedules
 from gateway.store.database import Database
+from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 
 NOW = 1_780_000_000.0
 KEY = Secret("rtop_" + "a" * 64)
@@ -25,9 +26,15 @@ def target() -> Iterator[Any]:
     asyncio.run(made.pool.aclose())
 
 
-def report(tmp_path: Path, fill: Any, target: Any = None) -> dict[str, Any]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    found = f"sqlite:///{tmp_path / 'gateway.db'}"
+    return found if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+def report(url: str, fill: Any, target: Any = None) -> dict[str, Any]:
     async def filled() -> dict[str, Any]:
-        database = Database.open(f"sqlite:///{tmp_path / 'gateway.db'}")
+        database = Database.open(url)
         try:
             await database.write(fill)
             return (await database.read(snapshot)).of("acme", target, NOW)
@@ -71,8 +78,8 @@ def busy(conn: Any) -> None:
     schedules.finish(conn, "acme", turn.name, "me", next_due=NOW - 20, last_ok_at=NOW - 3600, **state)
 
 
-def test_a_tenant_without_anything_is_all_zeros(tmp_path: Path) -> None:
-    assert report(tmp_path, nothing) == {
+def test_a_tenant_without_anything_is_all_zeros(url: str) -> None:
+    assert report(url, nothing) == {
         "pushed": False,
         "paused": False,
         "waiting": 0,
@@ -83,8 +90,8 @@ def test_a_tenant_without_anything_is_all_zeros(tmp_path: Path) -> None:
     }
 
 
-def test_everything_that_waits_fails_or_is_kept_aside_is_counted(tmp_path: Path, target: Any) -> None:
-    assert report(tmp_path, busy, target) == {
+def test_everything_that_waits_fails_or_is_kept_aside_is_counted(url: str, target: Any) -> None:
+    assert report(url, busy, target) == {
         "pushed": True,
         "paused": True,
         "waiting": 1,
@@ -95,8 +102,8 @@ def test_everything_that_waits_fails_or_is_kept_aside_is_counted(tmp_path: Path,
     }
 
 
-def test_a_pause_of_a_replaced_key_is_none(tmp_path: Path, target: Any) -> None:
+def test_a_pause_of_a_replaced_key_is_none(url: str, target: Any) -> None:
     def before(conn: Any) -> None:
         pauses.pause(conn, "acme", fingerprint(Secret("rtop_" + "b" * 64)), "RTOPilot answered 401.", NOW)
 
-    assert report(tmp_path, before, target)["paused"] is False
+    assert report(url, before, target)["paused"] is False

@@ -68,3 +68,12 @@ async def test_transfers_of_one_enrolment_to_two_students_are_not_both_begun(sha
     one, two = shared.start(), shared.start()
     made, somebody = (await one.create()).id, type(BO)(id="206", first_name="Cy", last_name="Poe")
     assert await refused(starting_gun, one.transfer(made), two.transfer(made, somebody)) in REASONS
+
+
+@pytest.mark.parametrize("round_", range(5))
+async def test_a_second_create_and_a_cancel_of_the_first_are_not_both_begun(shared, starting_gun, round_):
+    one, two = shared.start(), shared.start()
+    made = (await one.create()).id
+    await one.get(made)
+    shared.clock.move(86_400)
+    assert await refused(starting_gun, one.create(), two.cancel(made)) == "busy"

@@ -6,6 +6,12 @@ import pytest
 
 from gateway import ids
 from gateway.contract import Operation
+from gateway.errors import VendorUnavailable
+from gateway.perform import reads
+from gateway.perform.courses import FRESH_S, Catalogue
+from gateway.store.tables import known
+from gateway.vendor.retry import Deadline
+from gateway.vendor.trace import Trace
 
 ID = ids.encode(("100", "7"))
 REMEMBER = """
@@ -160,6 +166,53 @@ async def test_progress_that_needs_the_course_list_goes_on_without_it(world, tex
     world.lms.enrolled["9", "100"] = {"percent": 5, "done": False}
     assert (await other.get(ids.encode(("100", "9")))).result.progress == 5
     assert (await other.get(ids.encode(("100", "9")))).result.progress == 5
+
+
+@pytest.fixture
+async def only_for_staff(world, text):
+    """A gateway that must read the course list to read progress, with no calls left for polls."""
+    mapping = text(getCourses=REMEMBER, progress=KNOWING).replace(
+        "  replies:", '  budget: {rates: ["100/hour"], reserve: 50%}\n  replies:'
+    )
+    gateway = world.start(mapping)
+    world.lms.enrolled["9", "100"] = {"percent": 5, "done": False}
+    await gateway.get(ids.encode(("100", "9")))
+    await gateway.database.write(lambda conn: conn.execute(known.delete()))
+    while await gateway.tenant.allowance.take(staff=False) == 0:
+        pass
+    gateway.clock.move(FRESH_S)
+    world.lms.sent.clear()
+    return gateway
+
+
+async def read_by_a_poll(gateway, enrolment_id):
+    stored = await gateway.stored(enrolment_id)
+    return await reads.read_known(gateway.tenant, stored, Deadline(5.0), Trace(), staff=False)
+
+
+async def test_course_list_a_poll_needs_is_not_read_from_the_share_of_staff(only_for_staff):
+    with pytest.raises(VendorUnavailable) as refused:
+        await read_by_a_poll(only_for_staff, ids.encode(("100", "9")))
+    assert refused.value.code == "budget_spent"
+    assert only_for_staff.lms.sent == []
+    assert (await only_for_staff.get(ids.encode(("100", "9")))).status == 200
+    assert only_for_staff.lms.count("GET /courses") == 1
+
+
+async def test_staff_who_wait_for_a_list_that_a_poll_may_not_read_get_it(world, text, only_for_staff):
+    only_for_staff.tenant.catalogue = Catalogue(only_for_staff.clock.now)  # as after a start
+    polling = asyncio.create_task(read_by_a_poll(only_for_staff, ids.encode(("100", "9"))))
+    while not only_for_staff.tenant.catalogue._reading:  # noqa: ASYNC110 (a moment)
+        await asyncio.sleep(0)
+    heard = await asyncio.gather(
+        courses(only_for_staff),
+        course(only_for_staff, "7"),
+        only_for_staff.create(),
+    )
+    assert heard[0] == ["Safety", "First Aid"]
+    assert [one.status for one in heard[1:]] == [200, 200]
+    with pytest.raises(VendorUnavailable):
+        await polling
 
 
 # -- progress -----------------------------------------------------------------------------------------

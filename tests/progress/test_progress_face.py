@@ -111,8 +111,9 @@ async def test_nothing_is_queued_for_a_tenant_that_is_not_joined(world, text):
     gateway = world.start(text(POLL), pushes=False)
     one = await world.enrol("7", "1")
     world.lms.learner("7", "1", 40)
-    async with at_work(opened(gateway, {})):
-        await soon(lambda: world.clock.move(3600) or world.lms.count() > 0)
+    made = opened(gateway, {})
+    async with at_work(made):
+        await soon(lambda: made.poller.kick() or world.clock.move(3600) or world.lms.count() > 0)
 
         async def is_known() -> bool:
             return await world.percent(one.id) == 40

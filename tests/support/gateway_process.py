@@ -97,19 +97,6 @@ def child(config: str, output: str, moved_s: float, simulated_waits: bool, pipe:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    if os.environ.get("STORM_PROF"):
-        import cProfile, threading, gateway.store.writer as w
-        orig = w.GroupCommit._serve
-        def serve(self):
-            p=cProfile.Profile(); p.enable()
-            orig(self)
-            p.disable(); p.dump_stats("/tmp/w/prof/writer.prof")
-        w.GroupCommit._serve=serve
-        pr=cProfile.Profile(); pr.enable()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(Path(config), moved_s, simulated_waits, pipe))
-        pr.disable(); pr.dump_stats("/tmp/w/prof/main.prof")
-        return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(Path(config), moved_s, simulated_waits, pipe))
 

@@ -23,11 +23,13 @@ from gateway.store import enrolments, inbox, outbox
 from gateway.store.database import Database
 from gateway.store.tables_progress import inbox as inbox_table
 from gateway.store.tables_progress import outbox as outbox_table
+from gateway.store.tables_progress import schedule as schedule_table
 from tests.support.deployment import tenant, write_config
 from tests.support.gateway_process import GatewayProcess
 from tests.support.hooked import HOOKED, VALUE, VARIANTS, mapping, tenant_changes, write_mapping
 from tests.support.storm_rtopilot import Rtopilot
 from tests.support.storm_values import Delivery, Storm, Which
+from tests.support.waiting import eventually
 
 POSTS = 16
 """Deliveries under way at a time."""
@@ -39,7 +41,7 @@ LEAP_S = 11 * 3600.0
 """How far time then goes on: longer than the longest back-off."""
 STEP_S, STEP_EVERY_S = 4.0, 0.5
 """Meanwhile time runs faster, by steps that no lease would mind: several of them are shorter than one."""
-PONDERED, PONDER_S = 5, 3.0
+PONDERED = 5
 SEEDED_AT_ONCE = 500
 
 WEBHOOK = {"trust": "value", "events": "body.events", "value": {**VALUE, "at": "${event.at}"}}
@@ -119,8 +121,11 @@ class Fleet:
         log = self.config.parent / f"gateway-{self.started}.log"
         self.alive.append(GatewayProcess(self.config, output=log, moved_s=self.moved_s))
 
-    def kill_one(self, random: Random) -> None:
-        self.alive.pop(random.randrange(len(self.alive))).kill()
+    def kill_one(self, random: Random) -> str:
+        """The number of its process."""
+        gateway = self.alive.pop(random.randrange(len(self.alive)))
+        gateway.kill()
+        return str(gateway.pid)
 
     def move(self, seconds: float) -> None:
         self.moved_s += seconds
@@ -252,6 +257,7 @@ async def looking_at(store: str) -> AsyncIterator[Database]:
 class Weatherman:
     """Kills, restarts and lets time pass until all is delivered.
 
+    `ponder_s`: for how long some requests stay on their way when their gateway is killed.
     `replaced` says of the n-th kill (from 1) whether another gateway takes the place of the killed one.
     """
 
@@ -261,6 +267,7 @@ class Weatherman:
     senders: Senders
     random: Random
     lives_s: tuple[float, float]
+    ponder_s: float
     replaced: Callable[[int], bool] = lambda number: True
     kills: int = 0
     leaps: int = 0
@@ -284,7 +291,7 @@ class Weatherman:
     async def _kill(self) -> None:
         """While it dies, RTOPilot is at some of its requests, and stays so until after the restart."""
         self.kills += 1
-        self.rtopilot.ponder(PONDERED, PONDER_S)
+        self.rtopilot.ponder(PONDERED, self.ponder_s)
         await asyncio.sleep(0.1)
         await asyncio.to_thread(self.fleet.kill_one, self.random)
         if self.replaced(self.kills):
@@ -307,3 +314,30 @@ class Weatherman:
                 if not found.busy:
                     return found
         return None
+
+
+# -- polls --------------------------------------------------------------------------------------------
+
+
+async def polls_done(database: Database, alive: set[str]) -> None:
+    """Wait until no poll is due that a living gateway will do."""
+
+    async def done() -> bool:
+        due = {"now": database.clock.now()}
+        found = await database.read(lambda conn: conn.execute(_DUE_POLLS, due).scalars().all())
+        return not any(owner is None or owner.split(":")[1] in alive for owner in found)
+
+    await eventually(done, within_s=30.0, what="the end of every poll that is due")
+
+
+async def polled_by(database: Database, pid: str) -> set[str]:
+    """The tenants whose polls a gateway was at when it died."""
+
+    def held(conn: Connection) -> set[str]:
+        found = conn.execute(select(schedule_table.c.tenant, schedule_table.c.owner))
+        return {tenant for tenant, owner in found if owner is not None and owner.split(":")[1] == pid}
+
+    return await database.read(held)
+
+
+_DUE_POLLS = select(schedule_table.c.owner).where(schedule_table.c.next_due <= bindparam("now"))
