@@ -22,6 +22,7 @@ from gateway import ids
 from gateway.app import Gateway, open_gateway
 from gateway.config import load_config
 from gateway.perform.enrolments import canonical_key
+from gateway.serving import spare_the_collector
 from gateway.store import schedules
 from gateway.store.tables import enrolment, insert
 
@@ -101,6 +102,7 @@ async def _polled(vendor: str, folder: Path, tenant: dict[str, object]) -> list[
         loaded = load_config(folder / "config.yaml")
     async with open_gateway(loaded) as gateway:
         await gateway.database.write(lambda conn: conn.execute(insert(enrolment), _rows(tenant)))
+        spare_the_collector()
         sweeps: list[tuple[int, float]] = []
         for percent in (40, 40, 41):
             await ordered(vendor, f"percent/{percent}")

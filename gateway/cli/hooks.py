@@ -83,7 +83,7 @@ def match(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Find out how RTOPilot signed one webhook, and print what to write into config.yaml."""
+    """Find out how RTOPilot signed one webhook, and print what to write into the configuration."""
     from gateway.progress.match import find_schemes, tried
 
     if [request is not None, headers is not None or body is not None, delivery is not None].count(True) != 1:
@@ -166,7 +166,7 @@ def release(
         bool, typer.Option("--anyway", help="Also where nothing proves who sent it: you have looked.")
     ] = False,
 ) -> None:
-    """Have deliveries worked off that were kept aside, once config.yaml says how to prove them."""
+    """Have deliveries worked off that were kept aside, once the configuration says how to prove them."""
     settings = settings_of(config)
     refused = False
     for one in deliveries:

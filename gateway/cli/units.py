@@ -36,10 +36,7 @@ def units(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the unit results of a tenant's learners, with the outcome code and the date of each.
-
-    RTOPilot's progress call takes one number, so unit results are kept here for whoever enters them.
-    """
+    """List the unit results of a tenant's learners, with the outcome code and the date of each."""
     settings = settings_of(config)
     name = tenant_of(settings, tenant)
     if out is not None:

@@ -9,7 +9,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from gateway.operator.check import Row, ok, red, warning
-from gateway.outbound.transport import _default_tls  # a look with other certificates would prove nothing
+from gateway.outbound.transport import default_tls  # a look with other certificates would prove nothing
 from gateway.progress import push
 from gateway.progress.push import CONNECT_S, PRODUCTION_HOST, Target
 
@@ -46,7 +46,7 @@ async def unreachable(base_url: str, tls: ssl.SSLContext | None = None) -> str |
             _, writer = await asyncio.open_connection(
                 address.hostname,
                 address.port or (443 if secure else 80),
-                ssl=(tls or _default_tls()) if secure else None,
+                ssl=(tls or default_tls()) if secure else None,
             )
     except TimeoutError:
         return f"no connection within {CONNECT_S * 2:g} s."

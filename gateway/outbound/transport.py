@@ -110,7 +110,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connector = aiohttp.TCPConnector(
             limit=self._max_connections,
             keepalive_timeout=KEEP_ALIVE_S,
-            ssl=self._tls or _default_tls(),
+            ssl=self._tls or default_tls(),
             resolver=CheckedResolver(self._public_only_hosts, self._resolver or aiohttp.ThreadedResolver()),
         )
         self._session = aiohttp.ClientSession(
@@ -216,7 +216,7 @@ def _origin(url: httpx.URL) -> str:
 
 
 @functools.cache
-def _default_tls() -> ssl.SSLContext:
+def default_tls() -> ssl.SSLContext:
     """One context for all pools: SSL_CERT_FILE or SSL_CERT_DIR if set, else the certificates httpx brings."""
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])

@@ -48,7 +48,10 @@ CALM = Weather()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One push as it came: times are of the machine's monotonic clock. `applied`: RTOPilot holds the value."""
+    """One push as it came: times are of the machine's monotonic clock. `applied`: RTOPilot holds the value.
+
+    `organisation` is empty when nobody has the key.
+    """
 
     organisation: str
     id: str
@@ -260,23 +263,17 @@ class Office:
         self.last = began = time.monotonic()
         self.pushes += 1
         said = json.loads(body)
-        id, value, organisation = said["lmsEnrolmentId"], said["progress"], self.organisations.get(key)
+        id, value, organisation = said["lmsEnrolmentId"], said["progress"], self.organisations.get(key, "")
         if type(value) is not int or not 0 <= value <= 100 or set(said) != {"lmsEnrolmentId", "progress"}:
             self.record.malformed.append(body.decode())
-        if organisation is None:
-            self.record.arrivals.append(
-                Arrival(
-                    organisation="", id=id, value=value, began=began, ended=began, kind="401", applied=False
-                )
-            )
-            wire.answer(401, b'{"message":"Unknown key."}')
-            return
         which = (organisation, id)
         others = self.in_flight.setdefault(which, [])
         others.append(began)
         if len(others) > 1:
             self.record.overlaps.append(f"{organisation}/{id}: {value}")
         kind, wait_s = self._decide()
+        if kind == "taken" and not organisation:
+            kind = "401"
         asyncio.get_running_loop().call_later(wait_s, self._settle, wire, which, value, began, kind)
 
     def _decide(self) -> tuple[Kind, float]:

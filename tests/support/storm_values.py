@@ -125,7 +125,7 @@ def _deliveries(tenant: str, events: list[Event], random: Random) -> Iterator[De
     for start in range(0, len(placed), BATCH):
         batch = placed[start : start + BATCH]
         batch += [event for event in placed[:start] if random.random() < AGAIN * BATCH / len(placed)]
-        yield _signed(tenant, tuple(batch))
+        yield signed(tenant, tuple(batch))
 
 
 def _twice(deliveries: list[Delivery], random: Random) -> Iterator[tuple[float, Delivery]]:
@@ -140,7 +140,8 @@ def _twice(deliveries: list[Delivery], random: Random) -> Iterator[tuple[float, 
             yield place + random.choice((0.0, tenants)), each
 
 
-def _signed(tenant: str, events: tuple[Event, ...]) -> Delivery:
+def signed(tenant: str, events: tuple[Event, ...]) -> Delivery:
+    """What the vendor posts of these events."""
     raw = json.dumps({"events": [event.as_json() for event in events]}).encode()
     stamp = "1767225600"
     signature = hmac.new(SECRET.encode(), f"{stamp}.".encode() + raw, hashlib.sha256).hexdigest()

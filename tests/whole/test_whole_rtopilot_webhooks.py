@@ -233,7 +233,7 @@ async def test_match_finds_the_scheme_from_what_a_running_gateway_kept_aside(
         async with sender(gateway.url, signature=ODD) as rtopilot:
             assert (await send(rtopilot, "student.created")).status == 200
         await command("release", kept, "--config", str(config))
-        until(lambda: query(tmp_path, "select 1 from inbox where state = 'done' having count(*) = 2"))
+        assert inbox(tmp_path) == {"done": 2}
     people = json.dumps(query(tmp_path, "select * from known"))
     assert ADDRESS in people
 
