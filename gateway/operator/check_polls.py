@@ -10,7 +10,8 @@ from gateway.mapping.progress_spec import Timing
 from gateway.operator.check import Row, ok, red, warning
 from gateway.operator.run_report import stamp
 from gateway.perform.tenant import Tenant
-from gateway.progress.asking import Asker, Counts
+from gateway.progress.asking import Counts
+from gateway.progress.courseless import asker_of
 from gateway.progress.plans import Plan, plans_of
 from gateway.progress.timing import Override
 from gateway.store import schedules
@@ -113,7 +114,7 @@ def _longer(costs: Sequence[Cost], allowed: float) -> str:
 
 async def _cost(plan: Plan) -> Cost:
     """The gateway's own count of what a sweep would ask now."""
-    subjects = await Asker(plan=plan, counts=Counts()).total()
+    subjects = await asker_of(plan, Counts()).total()
     said = plan.tenant.mapping.progress
     steps = len(said.brief) if said is not None and plan.poll.call is None else 1
     return Cost(

@@ -4,6 +4,7 @@ tenant.py       a tenant at work: mapping, values, vendor
 reads.py        the course list, one course, one enrolment
 enrolments.py   the enrolment an id is about, adopted when the database has lost it
 writes.py       create, transfer, cancel, marking: what to run and what to store
+guards.py       what a write must not meet: another that ends or makes the same enrolment
 work.py         one write, prepared
 runs.py         a write as a run: repeats, the answer deadline
 attempt.py      a run carried on: doubt, look-ups, the work deadline

