@@ -16,7 +16,7 @@ import click
 import pytest
 import typer
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from gateway.mapping.load import load_mapping
 from gateway.rtopilot.operations import SPECS
 

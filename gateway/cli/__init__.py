@@ -5,10 +5,10 @@ admin.py      check, settings, choices, token    author.py    lint, plan, try, e
 outbox.py     outbox: what RTOPilot is told      hooks.py     hooks: what came in by webhook
 units.py      units: results of units
 commands.py   all of them as one application     docs.py      docs/commands.md
+start.py      the entry point                    serving.py   `serve`, light
 options.py    what many of them take             report.py    what they print
-serving.py    the gateway as a process           listen.py    applications on sockets
 """
 
-from gateway.cli.commands import app, main
+from gateway.cli.start import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -7,7 +7,6 @@ import what they need when they run.
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any
 
 import typer
@@ -51,11 +50,3 @@ hooks.add_to(app)
 units.add_to(app)
 admin.add_to(app)
 author.add_to(app)
-
-
-def main() -> None:
-    """The entry point of `lms-gateway`."""
-    try:
-        app(prog_name="lms-gateway")
-    except KeyboardInterrupt:
-        sys.exit(130)

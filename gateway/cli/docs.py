@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from gateway.cli import app
+from gateway.cli.commands import app
 
 PROGRAM = "lms-gateway"
 HEAD = """\

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gateway.cli import serving
 from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenant_of, values_of
 from gateway.cli.report import complain, progress, say, say_json, table
 
@@ -53,16 +54,8 @@ def serve(
     log_json: Annotated[bool, typer.Option("--log-json", help="Write the log as JSON lines.")] = False,
 ) -> None:
     """Serve RTOPilot's calls until SIGTERM or Ctrl-C."""
-    from gateway import logs
-    from gateway.listen import CannotListen
-    from gateway.serving import serve as serve_until_told
-
-    logs.set_up(known(log_level, logs.LEVELS, "log level"), as_json=log_json)
-    try:
-        serve_until_told(settings_of(config), announce=say)
-    except CannotListen as error:
-        complain(f"{error} Write another port under `listen:` or `admin:`, or stop who has it.")
-        raise typer.Exit(1) from error
+    level = known(log_level, serving.LEVELS, "log level")
+    raise typer.Exit(serving.serve(serving.Options(config=config, log_level=level, log_json=log_json)))
 
 
 def upgrade(config: Config = None) -> None:

@@ -41,7 +41,6 @@ from gateway.progress import bodies
 from gateway.progress.keys import KeySource, key_source
 from gateway.progress.signatures import HookRules
 from gateway.progress.verify import Delivery, Verdict, token_of, verify
-from gateway.progress.verify_jwt import claimed_kid
 from gateway.rtopilot import replies
 from gateway.rtopilot.routes import log_crash, read_body, send_json
 from gateway.store import inbox
@@ -129,6 +128,8 @@ class VendorGate:
     async def check(self, delivery: Delivery, now: float) -> Verdict:
         keys = None
         if self.keys is not None:
+            from gateway.progress.verify_jwt import claimed_kid  # 3 MB that few deployments need
+
             keys = await self.keys.keys(claimed_kid(token_of(self.webhook, delivery, self.scope)))
         return verify(self.webhook, delivery, secrets=self.secrets, scope=self.scope, now=now, keys=keys)
 

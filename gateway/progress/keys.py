@@ -11,12 +11,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from gateway.errors import TransportError, VendorUnavailable
 from gateway.outbound import Pool
-from gateway.progress.verify_jwt import Key, read_keys
+
+if TYPE_CHECKING:
+    from gateway.progress.verify_jwt import Key
 
 KEPT_S = 3600.0
 PAUSE_S = 60.0
@@ -38,7 +40,7 @@ def key_source(keys: Any, pool: Pool) -> KeySource:
     Raises ValueError for a document without usable keys, and for what is neither.
     """
     if isinstance(keys, Mapping):
-        return InlineKeys(read_keys(keys))
+        return InlineKeys(_keys_of(keys))
     if isinstance(keys, str) and keys.lstrip().startswith("{"):
         return InlineKeys(_read(keys))
     if isinstance(keys, str) and urlsplit(keys).netloc:
@@ -110,8 +112,14 @@ class FetchedKeys:
             self._read_at = self._clock()
 
 
+def _keys_of(document: Any) -> tuple[Key, ...]:
+    from gateway.progress.verify_jwt import read_keys  # 3 MB that few deployments need
+
+    return read_keys(document)
+
+
 def _read(text: str | bytes) -> tuple[Key, ...]:
     try:
-        return read_keys(json.loads(text))
+        return _keys_of(json.loads(text))
     except RecursionError:
         raise ValueError("not a JWKS document: nested too deeply") from None

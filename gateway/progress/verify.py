@@ -16,15 +16,17 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Expression, Runtime
 from gateway.mapping.progress_spec import Verify, VerifyKind, Webhook
 from gateway.mapping.templates import Context, Template, as_text
 from gateway.progress import bodies
-from gateway.progress.verify_jwt import BadToken, Key, check_token
 from gateway.rtopilot import credentials
+
+if TYPE_CHECKING:
+    from gateway.progress.verify_jwt import Key
 
 MAX_SIGNATURES = 20
 """Candidates looked at in one delivery; an honest sender has one for each of its secrets."""
@@ -125,7 +127,7 @@ def verify(
         )
         _CHECKS[webhook.verify.kind](case)
         _check_fresh(case)
-    except (_Refused, BadToken) as why:
+    except _Refused as why:
         return Verdict(kind="refused", reason=why.reason)
     except ExpressionError:
         return Verdict(kind="refused", reason="unreadable")
@@ -228,16 +230,21 @@ def _check_standard(case: _Case) -> None:
 
 
 def _check_jwt(case: _Case) -> None:
+    from gateway.progress.verify_jwt import BadToken, check_token  # 3 MB that few deployments need
+
     how = case.verify
-    check_token(
-        token_of(case.webhook, case.delivery, case.scope),
-        keys=case.keys,
-        secrets=case.secrets,
-        algorithms=how.algorithms,
-        issuer=case.text(how.issuer),
-        audience=case.text(how.audience),
-        now=case.now,
-    )
+    try:
+        check_token(
+            token_of(case.webhook, case.delivery, case.scope),
+            keys=case.keys,
+            secrets=case.secrets,
+            algorithms=how.algorithms,
+            issuer=case.text(how.issuer),
+            audience=case.text(how.audience),
+            now=case.now,
+        )
+    except BadToken as why:
+        raise _Refused(why.reason) from why
 
 
 _CHECKS: Mapping[VerifyKind, Callable[[_Case], None]] = {

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from gateway.sandbox.control import StandIn
 from gateway.sandbox.serve import running
 from gateway.sandbox.talentlms import API_KEY, create_talentlms

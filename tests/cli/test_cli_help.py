@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from gateway.cli.docs import commands_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"

@@ -21,7 +21,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from gateway.sandbox.rtopilot_progress import new_key
 from gateway.store import outbox
 from gateway.store.database import Database
@@ -31,7 +31,7 @@ from tests.support.storm_rtopilot import CALM, Arrival, Rtopilot, Weather, rtopi
 from tests.support.storm_values import Event, Storm, signed
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("kill")
+pytestmark = pytest.mark.xdist_group("away")
 
 NAMES = ("rotated", "one", "two")
 ENROLMENTS = 300 if os.environ.get("LMS_GATEWAY_LONG") == "1" else 30

@@ -39,8 +39,8 @@ from tests.support.storm_rtopilot import Weather, rtopilot_running
 from tests.support.storm_values import Storm, brewed, faults
 from tests.support.vendor_process import VendorProcess
 
-pytestmark = pytest.mark.xdist_group("kill")
-
+STORMS = pytest.mark.xdist_group("kill")
+POLLS = pytest.mark.xdist_group("polls")
 TIMES = 10 if os.environ.get("LMS_GATEWAY_LONG") == "1" else 1
 HANGS_S = 240.0 * TIMES
 STORMY = Weather(faults=1 / 3)
@@ -93,10 +93,11 @@ async def weathered(
         f"{man.kills} kills, {man.leaps} leaps, {senders.refused} refused, {len(seen.arrivals)} pushes, "
         f"{sum(each.kind != 'taken' for each in seen.arrivals)} faults"
     )
-    assert man.kills > 2 and senders.refused, "the kills hit nothing"
+    assert man.kills > 2 and (senders.refused or gateways > 1), "the kills hit nothing"
     return [*faults(storm, seen), *([] if found == REST else [str(found)])]
 
 
+@STORMS
 async def test_after_a_storm_rtopilot_holds_the_newest_value_of_each_enrolment(tmp_path: Path) -> None:
     seed, random = seeded()
     storm = brewed(tenants=200, enrolments=20, values=5 * TIMES, now=time.time(), random=random)
@@ -106,6 +107,7 @@ async def test_after_a_storm_rtopilot_holds_the_newest_value_of_each_enrolment(t
     assert found[:20] == [], f"seed {seed}: {len(found)} faults"
 
 
+@STORMS
 async def test_three_gateways_on_one_postgresql_weather_it_too(tmp_path: Path, postgres_url: str) -> None:  # noqa: F811
     seed, random = seeded()
     storm = brewed(tenants=40, enrolments=20, values=5 * TIMES, now=time.time(), random=random)
@@ -134,6 +136,7 @@ POLLED = 40 * TIMES
 HOURS = 3
 
 
+@POLLS
 async def test_each_poll_runs_once_per_interval_however_many_gateways_there_are(
     tmp_path: Path,
     postgres_url: str,  # noqa: F811
@@ -178,6 +181,7 @@ async def test_each_poll_runs_once_per_interval_however_many_gateways_there_are(
         assert len(asked) - len(short) >= HOURS * 6 - 1, told
 
 
+@POLLS
 async def test_gateways_that_poll_a_vendor_which_ends_old_sessions_log_in_once(
     vendors: dict[str, VendorProcess],
     tmp_path: Path,
