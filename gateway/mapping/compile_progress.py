@@ -11,7 +11,7 @@ from gateway.mapping.compile_rows import Rows
 from gateway.mapping.compile_verify import Verifies
 from gateway.mapping.compile_webhook import Webhooks
 from gateway.mapping.names import Names
-from gateway.mapping.origin import Node
+from gateway.mapping.origin import Node, bare_names
 from gateway.mapping.source import Source
 from gateway.mapping.spec import Policy, Poll, ProgressSpec, Webhook
 from gateway.mapping.templates import Path
@@ -35,8 +35,14 @@ class ProgressCompiler:
         self.operations.check_reading(nodes, READ)
         policy = Policy(**node.get("policy", {}))
         brief = steps if policy.of == "units" else self.operations.steps.steps(_brief(nodes), READ, names)[0]
+        own = self.source.at(("operations", Operation.GET_ENROLMENT.value, "steps"))
         return ProgressSpec(
-            policy=policy, read=steps, brief=brief, polls=self._polls(node), webhook=self._webhook(node)
+            policy=policy,
+            read=steps,
+            brief=brief,
+            units=_gives_units(own if isinstance(own, list) else nodes),
+            polls=self._polls(node),
+            webhook=self._webhook(node),
         )
 
     def _rows(self) -> Rows:
@@ -76,6 +82,11 @@ class ProgressCompiler:
             polled=self.source.at(("progress", "poll")) is not None,
         )
         return webhooks.webhook(node["webhook"])
+
+
+def _gives_units(nodes: list[Node] | None) -> bool:
+    values = [node["value"] for node in nodes or () if isinstance(node, dict) and "value" in node]
+    return any(isinstance(value, dict) and "units" in bare_names(value) for value in values)
 
 
 def _brief(nodes: list[Node] | None) -> list[Node]:

@@ -148,11 +148,12 @@ class Webhook:
 class ProgressSpec:
     """How progress is read, polled and received, and what may be told of it.
 
-    `brief` reads the per cent without the units.
+    `brief` reads the per cent without the units; `units`: a reading of one enrolment gives units at all.
     """
 
     policy: Policy = Policy()
     read: tuple[Step, ...] = ()
     brief: tuple[Step, ...] = ()
+    units: bool = False
     polls: tuple[Poll, ...] = ()
     webhook: Webhook | None = None

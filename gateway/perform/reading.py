@@ -21,12 +21,14 @@ class Reading:
     """What the vendor said of one enrolment.
 
     `read_at` is when the question left, or the event arrived, on the gateway's clock; `event_at` the
-    vendor's own stamp of an event that carries its value.
+    vendor's own stamp of an event that carries its value. `with_units`: unit results were read with it;
+    without them they are still to be read, which a poll does.
     """
 
     progress: Progress
     read_at: float
     event_at: float | None = None
+    with_units: bool = False
 
 
 def kept_percent(tenant: Tenant, last: int | None, progress: Progress | None) -> int | None:
@@ -67,7 +69,14 @@ def note(conn: Connection, tenant: Tenant, enrolment_id: str, reading: Reading, 
     # of an adopted one it says whether it was completed when it was taken over: see `told_percent`
     completed = stored.completed or (reading.progress.completed and not stored.adopted)
     enrolments.keep_reading(
-        conn, tenant.name, stored.id, percent, completed, reading.read_at, reading.event_at
+        conn,
+        tenant.name,
+        stored.id,
+        percent,
+        completed,
+        reading.read_at,
+        reading.event_at,
+        units_due=True if tenant.wants_units and percent and not reading.with_units else None,
     )
     if not tenant.spec.pushes and outbox.get(conn, tenant.name, stored.id) is None:
         return False  # RTOPilot never heard of it; of what it heard once, it will hear the rest

@@ -113,6 +113,12 @@ class Tenant:
         return policy if self.spec.fall is None else replace(policy, fall=self.spec.fall)
 
     @property
+    def wants_units(self) -> bool:
+        """Whether unit results are to be kept, and a reading of one enrolment gives any."""
+        progress = self.mapping.progress
+        return self.spec.units != "off" and progress is not None and progress.units
+
+    @property
     def vendor_account(self) -> str:
         """What two tenants of this gateway share when they are joined to the same vendor account."""
         return f"{self.mapping.name} {self.spec.base}"

@@ -119,6 +119,7 @@ class Asker:
     plan: Plan
     counts: Counts
     changes: list[Change] = field(default_factory=list)
+    units_due: list[str] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     ok_at: float | None = None
 
@@ -279,6 +280,8 @@ class Asker:
             self._warn("vendor fault in %d rows: %s", len(faults), faults[0])
 
     def _note(self, stored: StoredEnrolment, progress: Progress, read_at: float) -> None:
+        if stored.units_due:
+            self.units_due.append(stored.id)
         if is_news(self.tenant, stored, progress):
             self.counts.news += 1
             self.changes.append(Change(stored, Reading(progress=progress, read_at=read_at)))

@@ -50,15 +50,19 @@ async def refresh(tenant: Tenant, stored: StoredEnrolment) -> bool:
     if now_stored is None:
         return False
     news = progress is not None and is_news(tenant, now_stored, progress)
-    if not news and not found:
+    if not news and not found and not now_stored.units_due:
         return False
+
+    reading = Reading(progress=progress, read_at=read_at, with_units=need != "off") if progress else None
 
     def kept(conn: Connection) -> bool:
         if found:
             units.keep(conn, tenant.name, stored.id, found, read_at)
-        if progress is None or not news:
+        if now_stored.units_due:
+            enrolments.units_read(conn, tenant.name, stored.id)
+        if reading is None or not news:
             return False
-        return note(conn, tenant, stored.id, Reading(progress=progress, read_at=read_at), read_at)
+        return note(conn, tenant, stored.id, reading, read_at)
 
     return await tenant.database.write(kept)
 

@@ -65,7 +65,7 @@ class Slice:
         if self.halt is None and waiting:
             waiting = waiting[await self._read_units(waiting[:SLICE_CALLS]) :]
         # the new ones next time: only then what was learnt of them is kept
-        units = dict.fromkeys([*waiting, *moved] if self._wants_units() else [])
+        units = dict.fromkeys([*waiting, *moved, *self.asker.units_due] if self._wants_units() else [])
         self.cursor.units = list(units)[:UNITS_WAITING]
 
     @property
@@ -189,7 +189,7 @@ class Slice:
     # -- unit results of those that have moved on
 
     def _wants_units(self) -> bool:
-        return self.units is not None and self.tenant.spec.units != "off"
+        return self.units is not None and self.tenant.wants_units
 
     async def _read_units(self, enrolment_ids: Sequence[str]) -> int:
         failed = self.cursor.failed

@@ -6,7 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Double, Text, and_, bindparam, cast, exists, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Double,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from gateway.errors import StoreError
 from gateway.store.locks import one_at_a_time
@@ -26,7 +39,7 @@ class StoredEnrolment:
 
     `push_from`: progress may be pushed from then on; None while RTOPilot has not been told the id.
     `read_at`: when the question of the newest reading left, by our clock; `event_at`: the vendor's own stamp
-    of the newest event that carried its value.
+    of the newest event that carried its value. `units_due`: it has moved on, and its units were not read yet.
     """
 
     tenant: str
@@ -49,6 +62,7 @@ class StoredEnrolment:
     push_from: float | None
     read_at: float | None
     event_at: float | None
+    units_due: bool | None
 
 
 class HeldElsewhere(Exception):
@@ -249,8 +263,10 @@ def keep_reading(
     completed: bool,
     read_at: float,
     event_at: float | None,
+    *,
+    units_due: bool | None = None,
 ) -> None:
-    """The same with the reading's times, see StoredEnrolment; a None `event_at` keeps the earlier one."""
+    """The same with what else a reading tells, see StoredEnrolment; None keeps what was there."""
     values = {
         "in_tenant": tenant,
         "of_id": id,
@@ -258,8 +274,14 @@ def keep_reading(
         "complete": completed,
         "asked": read_at,
         "stamped": event_at,
+        "units": units_due,
     }
     conn.execute(_KEEP_READING, values)
+
+
+def units_read(conn: Connection, tenant: str, id: str) -> None:
+    """Its unit results have been read since its progress last changed."""
+    conn.execute(_UNITS_READ, {"in_tenant": tenant, "of_id": id})
 
 
 def _one(conn: Connection, query: Any, tenant: str, id: str) -> StoredEnrolment | None:
@@ -288,6 +310,7 @@ _NOTHING_YET: dict[str, Any] = {
     "ended_at": None,
     "read_at": None,
     "event_at": None,
+    "units_due": None,
 }
 _THIS = and_(enrolment.c.tenant == bindparam("in_tenant"), enrolment.c.id == bindparam("of_id"))
 _SAME_KEY = and_(
@@ -366,4 +389,6 @@ _KEEP_PROGRESS = (
 _KEEP_READING = _KEEP_PROGRESS.values(
     read_at=bindparam("asked"),
     event_at=func.coalesce(bindparam("stamped", type_=Double), enrolment.c.event_at),
+    units_due=func.coalesce(bindparam("units", type_=Boolean), enrolment.c.units_due),
 )
+_UNITS_READ = update(enrolment).where(_THIS, enrolment.c.units_due).values(units_due=False)

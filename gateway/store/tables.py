@@ -126,6 +126,7 @@ enrolment = Table(
     Column("push_from", Double),
     Column("read_at", Double),
     Column("event_at", Double),
+    Column("units_due", Boolean),
     UniqueConstraint("tenant", "alias", "key", "generation"),
     Index(None, "vendor_account", "key"),
     Index(None, "tenant", "student_id"),

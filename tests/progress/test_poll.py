@@ -8,11 +8,15 @@ import pytest
 
 from gateway import ids
 from gateway.errors import AnswerLost, NotSent, StoreError, VendorFault, VendorUnavailable
+from gateway.perform import reads
 from gateway.progress.plans import Cursor
 from gateway.progress.poll import Poller
+from gateway.progress.refresh import refresh
 from gateway.progress.timing import Override
-from gateway.store import enrolments, manual, schedules
+from gateway.store import enrolments, manual, schedules, units
 from gateway.store.budgets import Rate
+from gateway.vendor.retry import Deadline
+from gateway.vendor.trace import Trace
 from tests.support.waiting import eventually, soon
 
 ROWS = """
@@ -774,9 +778,44 @@ async def test_a_missing_enrolment_that_is_cancelled_is_no_longer_listed(world, 
 
 # -- units
 
+UNITS = 'units?: {$each: "reply.body.units", $as: u, $give: {name: "${u.name}", completed: "${u.done}"}}'
 
-async def test_the_units_of_those_that_moved_on_are_read_once(world, text):
+
+@pytest.fixture
+def with_units(text):
+    done = 'completed: "${reply.body.done ?? false}"'
+    return lambda *parts: text(*parts).replace(done, f"{done}, {UNITS}")
+
+
+async def test_units_are_read_by_the_next_sweep_when_somebody_else_has_read_the_per_cent(world, with_units):
+    gateway = world.start(with_units(PER_COURSE))
+    one = await world.enrol("7", "1")
+    world.lms.learner("7", "1", 20)
+    await reads.refreshed(gateway.tenant, one, Deadline(5.0), Trace())
+    world.lms.learners["7"]["1"]["units"] = [{"name": "TSTABC301 Prepare", "done": True}]
+    await work(world, poller(gateway, units=refresh), for_s=1200)
+    kept = await world.database.read(lambda conn: units.of_tenant(conn, "acme"))
+    assert [each.code for each in kept] == ["TSTABC301"]
+    assert not (
+        await gateway.tenant.database.read(lambda conn: enrolments.by_id(conn, "acme", one.id))
+    ).units_due
+
+
+async def test_units_are_not_read_where_the_mapping_gives_none(world, text):
     gateway = world.start(text(PER_COURSE))
+    await world.enrol("7", "1")
+    world.lms.learner("7", "1", 20)
+    read = []
+
+    async def units(tenant, stored):
+        read.append(stored.id)
+
+    await work(world, poller(gateway, units=units), for_s=1200)
+    assert read == []
+
+
+async def test_the_units_of_those_that_moved_on_are_read_once(world, with_units):
+    gateway = world.start(with_units(PER_COURSE))
     made = await world.enrol_all([("7", str(user)) for user in range(30)])
     for user in range(30):
         world.lms.learner("7", str(user), 0 if user == 0 else 20)
@@ -784,6 +823,7 @@ async def test_the_units_of_those_that_moved_on_are_read_once(world, text):
 
     async def units(tenant, stored):
         read.append((stored.id, stored.last_progress))
+        await tenant.database.write(lambda conn: enrolments.units_read(conn, "acme", stored.id))
 
     polling = poller(gateway, units=units)
     await work(world, polling, for_s=3600)
@@ -791,8 +831,8 @@ async def test_the_units_of_those_that_moved_on_are_read_once(world, text):
     assert sorted(read) == sorted((one.id, 20) for one in made if one.id != not_begun)
 
 
-async def test_units_are_not_read_where_a_tenant_wants_none(world, text):
-    gateway = world.start(text(PER_COURSE), units="off")
+async def test_units_are_not_read_where_a_tenant_wants_none(world, with_units):
+    gateway = world.start(with_units(PER_COURSE), units="off")
     await world.enrol("7", "1")
     world.lms.learner("7", "1", 20)
     read = []
@@ -804,8 +844,8 @@ async def test_units_are_not_read_where_a_tenant_wants_none(world, text):
     assert read == []
 
 
-async def test_units_that_cannot_be_read_now_are_read_later_and_do_not_hold_up_the_sweeps(world, text):
-    gateway = world.start(text(PER_COURSE))
+async def test_units_that_cannot_be_read_now_are_read_later_and_do_not_hold_up_the_sweeps(world, with_units):
+    gateway = world.start(with_units(PER_COURSE))
     one = await world.enrol("7", "1")
     world.lms.learner("7", "1", 20)
     read, spent = [], [True]
@@ -814,6 +854,7 @@ async def test_units_that_cannot_be_read_now_are_read_later_and_do_not_hold_up_t
         if spent:
             raise VendorUnavailable(code="budget_spent")
         read.append(stored.id)
+        await tenant.database.write(lambda conn: enrolments.units_read(conn, "acme", stored.id))
 
     polling = poller(gateway, units=units)
     await work(world, polling, for_s=3600)
@@ -823,8 +864,8 @@ async def test_units_that_cannot_be_read_now_are_read_later_and_do_not_hold_up_t
     assert read == [one.id]
 
 
-async def test_units_of_what_is_cancelled_meanwhile_are_not_read(world, text):
-    gateway = world.start(text(PER_COURSE))
+async def test_units_of_what_is_cancelled_meanwhile_are_not_read(world, with_units):
+    gateway = world.start(with_units(PER_COURSE))
     one = await world.enrol("7", "1")
     world.lms.learner("7", "1", 20)
     tried = []
@@ -842,8 +883,8 @@ async def test_units_of_what_is_cancelled_meanwhile_are_not_read(world, text):
     assert (await world.plans())["poll"].cursor is None
 
 
-async def test_units_that_fail_again_and_again_are_left(world, text):
-    gateway = world.start(text(PER_COURSE))
+async def test_units_that_fail_again_and_again_are_left(world, with_units):
+    gateway = world.start(with_units(PER_COURSE))
     await world.enrol("7", "1")
     world.lms.learner("7", "1", 20)
 

@@ -65,14 +65,19 @@ def test_units_without_a_code_are_skipped_unless_all_are_kept():
 
 
 def test_two_units_of_one_code_are_one_result_when_both_are_completed():
-    theory, practice = unit("TSTABC301 Theory", date="2026-03-01"), unit("TSTABC301 Practice", date="2026-03-09")
+    theory, practice = (
+        unit("TSTABC301 Theory", date="2026-03-01"),
+        unit("TSTABC301 Practice", date="2026-03-09"),
+    )
     assert got([theory, practice]) == [("TSTABC301", "", "2026-03-09")]
     open_practice = unit("TSTABC301 Practice", False)
     assert got([theory, open_practice]) == []
     assert got([theory, open_practice], need="any") == [("TSTABC301", "", "2026-03-01")]
 
 
-@pytest.mark.parametrize("read", [None, {}, "units", [None, 3, "x"], [{}], [{"name": None, "completed": True}]])
+@pytest.mark.parametrize(
+    "read", [None, {}, "units", [None, 3, "x"], [{}], [{"name": None, "completed": True}]]
+)
 def test_nonsense_instead_of_units_gives_no_results(read):
     assert got(read) == []
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
 def _change_tables() -> None:
     for column in ("push_from", "read_at", "event_at"):
         op.add_column("enrolment", sa.Column(column, sa.Double(), nullable=True))
+    op.add_column("enrolment", sa.Column("units_due", sa.Boolean(), nullable=True))
     # RTOPilot has long been told the ids of these
     op.execute("UPDATE enrolment SET push_from = created_at WHERE state = 'active'")
     op.create_index(
