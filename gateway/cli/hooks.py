@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.options import Config, Json, known, run, settings_of, tenant_of
+from gateway.cli.options import Config, Json, known, settings_of, tenant_of
 from gateway.cli.report import complain, say, say_json, table
+from gateway.cli.stored import read, write
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from gateway.config import HooksConfig, Settings
     from gateway.progress.match import Captured, Match
     from gateway.secret import Secret
@@ -123,9 +122,9 @@ def list_deliveries(
     from gateway.store import inbox
 
     wanted: Any = known(state, STATES, "state")
-    found = _read(
+    found = read(
         settings_of(config),
-        lambda conn: inbox.list_items(conn, tenant=tenant, state=wanted, limit=limit),
+        lambda conn, _: inbox.list_items(conn, tenant=tenant, state=wanted, limit=limit),
     )
     if json:
         say_json([_line(each) for each in found])
@@ -172,7 +171,7 @@ def release(
     for one in deliveries:
         delivery = _delivery(settings, one)
         why = None if anyway else _unproven(settings, delivery)
-        if why is None and not run(_release(settings, one)):
+        if why is None and not _released(settings, one):
             why = f"it is {delivery.state}"
         if why is None:
             say(f"{one}: released.")
@@ -262,35 +261,16 @@ def _bytes(file: Path) -> bytes:
 # -- the parts that touch the store -----------------------------------------------------------------
 
 
-def _read(settings: Settings, fn: Callable[[Connection], T]) -> T:
-    async def read() -> T:
-        from gateway.store.database import Database
-
-        database = Database.open(settings.store.reveal())
-        try:
-            return await database.read(fn)
-        finally:
-            await database.close()
-
-    return run(read())
-
-
-async def _release(settings: Settings, delivery_id: str) -> bool:
+def _released(settings: Settings, delivery_id: str) -> bool:
     from gateway.store import inbox
-    from gateway.store.database import Database
 
-    database = Database.open(settings.store.reveal())
-    try:
-        now = database.clock.now()
-        return await database.write(lambda conn: inbox.release_quarantined(conn, delivery_id, now))
-    finally:
-        await database.close()
+    return write(settings, lambda conn, now: inbox.release_quarantined(conn, delivery_id, now))
 
 
 def _delivery(settings: Settings, delivery_id: str) -> Delivery:
     from gateway.store import inbox
 
-    found = _read(settings, lambda conn: inbox.get(conn, delivery_id))
+    found = read(settings, lambda conn, _: inbox.get(conn, delivery_id))
     if found is None:
         complain(f"There is no delivery {delivery_id}.")
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -12,10 +11,9 @@ import typer
 from gateway.cli import serving
 from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenant_of, values_of
 from gateway.cli.report import complain, progress, say, say_json, table
+from gateway.cli.stored import read, write
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from gateway.config import Settings
     from gateway.operator.adopt import Adoption
     from gateway.operator.run_report import RunReport
@@ -87,9 +85,9 @@ def list_runs(
 
     wanted: Any = None if state is None else known(state, STATES, "state")
     named = None if operation is None else known(operation, [each.value for each in Operation], "operation")
-    found = _read(
+    found = read(
         settings_of(config),
-        lambda conn: runs.list_runs(conn, tenant=tenant, state=wanted, operation=named, limit=limit),
+        lambda conn, _: runs.list_runs(conn, tenant=tenant, state=wanted, operation=named, limit=limit),
     )
     if json:
         say_json([_run_line(each) for each in found])
@@ -158,7 +156,7 @@ def list_manual(config: Config = None, tenant: Only = None, json: Json = False) 
     from gateway.operator.run_report import stamp
     from gateway.store import manual
 
-    items = _read(settings_of(config), lambda conn: manual.list_items(conn, tenant=tenant, limit=1000))
+    items = read(settings_of(config), lambda conn, _: manual.list_items(conn, tenant=tenant, limit=1000))
     if json:
         say_json([dataclasses.asdict(item) for item in items])
         return
@@ -170,8 +168,10 @@ def manual_done(
     item: Annotated[str, typer.Argument(metavar="ITEM", help="The item, as listed.")], config: Config = None
 ) -> None:
     """Take one thing off the manual list: it has been done."""
+    from gateway.store import manual
+
     settings = settings_of(config)
-    if not run(_manual_done(settings, item)):
+    if not write(settings, lambda conn, now: manual.done(conn, item, now)):
         complain(f"There is no open item {item}.")
         raise typer.Exit(1)
     say("Done.")
@@ -211,37 +211,12 @@ def adopt(
 # -- the parts that touch the store -----------------------------------------------------------------
 
 
-def _read(settings: Settings, fn: Callable[[Connection], T]) -> T:
-    async def read() -> T:
-        from gateway.store.database import Database
-
-        database = Database.open(settings.store.reveal())
-        try:
-            return await database.read(fn)
-        finally:
-            await database.close()
-
-    return run(read())
-
-
-async def _manual_done(settings: Settings, item: str) -> bool:
-    from gateway.store import manual
-    from gateway.store.database import Database
-
-    database = Database.open(settings.store.reveal())
-    try:
-        now = database.clock.now()
-        return await database.write(lambda conn: manual.done(conn, item, now))
-    finally:
-        await database.close()
-
-
 def _report(settings: Settings, run_id: str) -> tuple[RunReport, float]:
     import time
 
     from gateway.operator import run_report
 
-    report = _read(settings, lambda conn: run_report.load(conn, run_id))
+    report = read(settings, lambda conn, _: run_report.load(conn, run_id))
     if report is None:
         complain(f"There is no run {run_id}. Reads leave none; the log has their reference.")
         raise typer.Exit(1)

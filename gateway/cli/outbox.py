@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenant_of
+from gateway.cli.options import Config, Json, TenantName, known, settings_of, tenant_of
 from gateway.cli.report import complain, say, say_json, table
+from gateway.cli.stored import read, write
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from gateway.config import Settings
     from gateway.operator.outbox_report import Overview
 
 T = TypeVar("T")
@@ -64,9 +64,7 @@ def list_items(
     name = None if tenant is None else tenant_of(settings, tenant)
     states: Any = ("dead", "pending") if state is None else (known(state, STATES, "state"),)
     why: Any = None if cause is None else known(cause, CAUSES, "cause")
-    found = _work(
-        settings, lambda conn, _: overview(conn, tenant=name, states=states, cause=why, limit=limit)
-    )
+    found = read(settings, lambda conn, _: overview(conn, tenant=name, states=states, cause=why, limit=limit))
     if json:
         say_json(found.as_json())
     else:
@@ -84,7 +82,7 @@ def show(
 
     settings = settings_of(config)
     name = tenant_of(settings, tenant)
-    report, now = _work(settings, lambda conn, now: (load(conn, name, id), now))
+    report, now = read(settings, lambda conn, now: (load(conn, name, id), now))
     if report is None:
         complain(f"Nothing has been queued for {id}: its progress is not known, or is still 0.")
         raise typer.Exit(1)
@@ -120,12 +118,11 @@ def replay(
     settings = settings_of(config)
     name = tenant_of(settings, tenant)
     why: Any = None if cause is None else known(cause, CAUSES, "cause")
-    ids = _work(
+    ids = write(
         settings,
         lambda conn, now: outbox.replay(
             conn, tenant=name, id=id, cause=why, status=status, now=now, dry=dry_run
         ),
-        write=not dry_run,
     )
     if json:
         say_json({"tenant": name, "dry_run": dry_run, "ids": ids})
@@ -146,7 +143,7 @@ def resume(tenant: TenantName, config: Config = None, json: Json = False) -> Non
     def lifted(conn: Connection, _: float) -> tuple[int, int]:
         return pauses.lift(conn, name), outbox.counts(conn).get(name, {}).get("pending", 0)
 
-    count, waiting = _work(settings, lifted, write=True)
+    count, waiting = write(settings, lifted)
     if json:
         say_json({"tenant": name, "resumed": count > 0, "waiting": waiting})
     elif count:
@@ -162,7 +159,7 @@ def replies(tenant: MaybeTenant = None, config: Config = None, json: Json = Fals
 
     settings = settings_of(config)
     name = None if tenant is None else tenant_of(settings, tenant)
-    found = _work(settings, lambda conn, _: outbox.replies(conn, name))
+    found = read(settings, lambda conn, _: outbox.replies(conn, name))
     rows = [
         {"tenant": each.tenant, "status": each.status, "at": stamp(each.at), "body": each.body}
         for each in found
@@ -173,23 +170,6 @@ def replies(tenant: MaybeTenant = None, config: Config = None, json: Json = Fals
         table(("tenant", "status", "at", "body"), [[str(cell) for cell in row.values()] for row in rows])
     else:
         say("RTOPilot has not answered a push yet.")
-
-
-def _work(settings: Settings, fn: Callable[[Connection, float], T], *, write: bool = False) -> T:
-    """Do something in one transaction of the store; `fn` is given its clock's time."""
-
-    async def work() -> T:
-        from gateway.store.database import Database
-
-        database = Database.open(settings.store.reveal())
-        try:
-            now = database.clock.now()
-            transaction = database.write if write else database.read
-            return await transaction(lambda conn: fn(conn, now))
-        finally:
-            await database.close()
-
-    return run(work())
 
 
 # -- how they are shown -----------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from gateway.config.doors import read_group
 from gateway.config.file import ConfigFile
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Expression, compile_expression
-from gateway.progress.signatures import TOLERANCE_S, HookRules, HookScheme, key_of
+from gateway.progress.digests import key_of
+from gateway.progress.signatures import TOLERANCE_S, HookRules, HookScheme
 from gateway.progress.students import MergedRule
 from gateway.rtopilot.credentials import Credential
 from gateway.secret import Secret

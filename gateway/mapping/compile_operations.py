@@ -246,11 +246,13 @@ class Operations:
 
 def remembered(node: Any, who: str) -> Mapping[str, None] | None:
     """The fields that any step or the course list remembers of a student or course; None: cannot be told."""
-    found: dict[str, None] = {"mergedFrom": None} if who == "student" else {}
+    found: dict[str, None] = {}
     for fields in _remembers(node, who):
         if not isinstance(fields, dict):
             return None
         found.update(bare_names(fields))
+    if found and who == "student":
+        found["mergedFrom"] = None  # beside what a student who was merged away has left
     return found
 
 

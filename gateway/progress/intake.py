@@ -13,9 +13,9 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, or_, text, update
+from sqlalchemy import Connection
 
 from gateway.contract import Operation
 from gateway.engine import shape
@@ -37,10 +37,9 @@ from gateway.progress.find import find_all
 from gateway.progress.refresh import AT_ONCE as READ_AT_ONCE
 from gateway.progress.refresh import Refresher
 from gateway.store import inbox
-from gateway.store.claims import LostLease, claim_statement
+from gateway.store.claims import LostLease
 from gateway.store.database import Database
 from gateway.store.inbox import Delivery
-from gateway.store.tables_progress import inbox as table
 
 log = logging.getLogger("gateway.intake")
 
@@ -141,7 +140,9 @@ class Intake:
         while (free := min(AT_ONCE - len(self._working), TENANT_AT_ONCE)) > 0:
             full = [name for name, count in self._busy.items() if count >= TENANT_AT_ONCE]
             now = self.database.clock.now()
-            due = await self.database.write(lambda conn: _claim(conn, self.owner, now, free, full))  # noqa: B023
+            due = await self.database.write(
+                lambda conn: inbox.claim(conn, self.owner, now, LEASE_S, free, skip=full)  # noqa: B023
+            )
             started += [self._begin(delivery) for delivery in due if delivery.id not in self._working]
             if len(due) < free:
                 break
@@ -165,8 +166,7 @@ class Intake:
         now = self.database.clock.now()
         if self._working and now - self._renewed_at >= LEASE_S / 4:
             ids, until = list(self._working), now + LEASE_S
-            values = {"ids": ids, "holder": self.owner, "until": until}
-            await self.database.write(lambda conn: conn.execute(_RENEW, values).rowcount)
+            await self.database.write(lambda conn: inbox.renew(conn, ids, self.owner, until))
             self._renewed_at = now
 
     async def _stop(self) -> None:
@@ -382,24 +382,3 @@ def _is_outage(error: GatewayError | StoreError) -> bool:
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _claim(conn: Connection, owner: str, now: float, limit: int, skip: Sequence[str]) -> list[Delivery]:
-    """What is due and free, ours from now on, but nothing of the tenants in `skip`; longest due first."""
-    values = {"now": now, "new_owner": owner, "new_until": now + LEASE_S, "limit": limit, "skip": skip}
-    found = [Delivery(**row) for row in conn.execute(_CLAIM, values).mappings()]
-    return sorted(found, key=lambda item: (item.due_at, item.received_at))
-
-
-_NOW: Any = bindparam("now")
-_IS_NEW = text("inbox.state = 'new'")  # as text: see `base.only`
-_IS_FREE = or_(table.c.lease_until.is_(None), table.c.lease_until <= _NOW)
-_NOT_SKIPPED = table.c.tenant.not_in(bindparam("skip", expanding=True))
-_CLAIM = claim_statement(
-    table, and_(_IS_NEW, table.c.due_at <= _NOW, _IS_FREE, _NOT_SKIPPED), table.c.due_at
-).values(dedupe=None)
-_RENEW = (
-    update(table)
-    .where(table.c.id.in_(bindparam("ids", expanding=True)), table.c.owner == bindparam("holder"), _IS_NEW)
-    .values(lease_until=bindparam("until"))
-)

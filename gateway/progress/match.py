@@ -10,22 +10,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.progress.digests import Encoding, KeyForm, key_of, plain, written
 from gateway.progress.signatures import (
     ALGORITHMS,
     KEY_FORMS,
     Algorithm,
-    Encoding,
     Headers,
     HookScheme,
-    KeyForm,
     candidates,
     digest,
-    key_of,
     listed,
-    plain,
     signed_bytes,
     time_of,
-    written,
 )
 from gateway.secret import Secret
 

@@ -6,8 +6,6 @@ has found it. Until then nothing unsigned is acted on. Source: vendors/rtopilot.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -15,14 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from gateway.progress.digests import Encoding, KeyForm, key_of, plain, written
 from gateway.progress.verify import VERIFIED, Delivery, Verdict
 from gateway.rtopilot.credentials import Credential, permits
 from gateway.secret import Secret
 
 Algorithm = Literal["hmac-sha256", "hmac-sha512", "hmac-sha1"]
-Encoding = Literal["hex", "base64", "base64url"]
 Signed = Literal["raw", "timestamp.raw"]
-KeyForm = Literal["text", "hex", "base64"]
 Headers = Sequence[tuple[bytes, bytes]]
 
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -106,31 +103,6 @@ def digest(algorithm: Algorithm, key: bytes, signed: bytes) -> bytes:
     return hmac.digest(key, signed, algorithm.removeprefix("hmac-"))
 
 
-def key_of(secret: str, form: KeyForm) -> bytes:
-    """The bytes of the key. Raises ValueError for a secret that is not of this form; it names no value."""
-    if form == "text":
-        key = secret.encode()
-    elif form == "hex":
-        key = bytes.fromhex(secret) if re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", secret) else b""
-    else:
-        key = _unbase64(secret)
-    if not key:
-        raise ValueError(f"this secret cannot be read as {form}")
-    return key
-
-
-def written(value: bytes, encoding: Encoding) -> bytes:
-    """A digest as it is compared: hexadecimal in lower case, base64 in the usual alphabet without `=`."""
-    return value.hex().encode() if encoding == "hex" else base64.b64encode(value).rstrip(b"=")
-
-
-def plain(text: bytes, encoding: Encoding) -> bytes:
-    """A received signature as it is compared. Both alphabets of base64 mean the same bytes."""
-    if encoding == "hex":
-        return text.lower()
-    return text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-
-
 def candidates(value: bytes, prefix: bytes) -> list[bytes]:
     """The signatures in a header: its parts that begin with the prefix, without it."""
     parts = [part.strip() for part in value.split(b",")]
@@ -185,11 +157,3 @@ def _only(headers: Headers, name: str) -> bytes | None:
     wanted = name.lower().encode()
     values = [value.strip() for found, value in headers if found == wanted]
     return values[0] if len(values) == 1 and values[0] else None
-
-
-def _unbase64(text: str) -> bytes:
-    usual = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(usual + "=" * (-len(usual) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return b""

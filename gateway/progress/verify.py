@@ -8,8 +8,6 @@ Sources: docs/mapping-language.md, "Webhooks"; standardwebhooks.com, "Signature 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hmac
 import math
@@ -23,6 +21,7 @@ from gateway.mapping.expressions import Expression, Runtime
 from gateway.mapping.progress_spec import Verify, VerifyKind, Webhook
 from gateway.mapping.templates import Context, Template, as_text
 from gateway.progress import bodies
+from gateway.progress.digests import KeyForm, key_of, plain, written
 from gateway.rtopilot import credentials
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 MAX_SIGNATURES = 20
 """Candidates looked at in one delivery; an honest sender has one for each of its secrets."""
 
-KeyForm = Literal["text", "hex", "base64"]
-Encoding = Literal["hex", "base64", "base64url"]
 
 _STAMP = re.compile("[0-9]{1,12}")
 
@@ -344,32 +341,6 @@ def _signatures(case: _Case) -> list[str]:
     prefix = case.verify.prefix
     texts = [text.strip() for text in given if isinstance(text, str)]
     return [rest for text in texts if text.startswith(prefix) and (rest := text.removeprefix(prefix))]
-
-
-def key_of(secret: str, form: KeyForm) -> bytes:
-    """The bytes of the key a secret stands for. Raises ValueError when it is not of this form, without it."""
-    if form == "text":
-        key = secret.encode("utf-8", "surrogateescape")
-    elif form == "hex":
-        key = binascii.unhexlify(secret.strip())
-    else:
-        text = plain(secret.strip().encode(), "base64")
-        key = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    if not key:
-        raise ValueError("the key is empty")
-    return key
-
-
-def written(digest: bytes, encoding: Encoding) -> bytes:
-    """A digest as it is compared: hex in lower case, base64 in the usual alphabet and without `=`."""
-    return digest.hex().encode() if encoding == "hex" else base64.b64encode(digest).rstrip(b"=")
-
-
-def plain(signature: bytes, encoding: Encoding) -> bytes:
-    """A signature that came, as it is compared: capital digits, or the other base64, are no forgery."""
-    if encoding == "hex":
-        return signature.lower()
-    return signature.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
 
 
 def _bytes(text: str) -> bytes:

@@ -6,7 +6,7 @@ trusted or understood is quarantined for a person to look at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -84,11 +84,33 @@ def store(
     return str(row["id"]) if conn.execute(_STORE, row).rowcount else None
 
 
-def claim(conn: Connection, owner: str, now: float, lease_s: float, limit: int = 20) -> list[Delivery]:
-    """What is due and nobody is at work on, ours from now on, in the order it came due."""
-    values = {"now": now, "new_owner": owner, "new_until": now + lease_s, "limit": limit}
+def claim(
+    conn: Connection,
+    owner: str,
+    now: float,
+    lease_s: float,
+    limit: int = 20,
+    *,
+    skip: Collection[str] = (),
+) -> list[Delivery]:
+    """What is due and nobody is at work on, ours from now on, in the order it came due.
+
+    Nothing of the tenants in `skip`: they have enough under way, and others come first.
+    """
+    values = {
+        "now": now,
+        "new_owner": owner,
+        "new_until": now + lease_s,
+        "limit": limit,
+        "skip": list(skip),
+    }
     found = [_delivery(row) for row in conn.execute(_CLAIM, values).mappings()]
     return sorted(found, key=lambda item: (item.due_at, item.id))  # RETURNING promises no order
+
+
+def renew(conn: Connection, ids: Collection[str], owner: str, until: float) -> int:
+    """Keep those that are still ours until then; how many they are."""
+    return conn.execute(_RENEW, {"ids": list(ids), "holder": owner, "until": until}).rowcount
 
 
 def finish(conn: Connection, id: str, owner: str, now: float) -> None:
@@ -169,7 +191,13 @@ _OURS = and_(_THIS, inbox.c.owner == bindparam("holder"), _IS_NEW)
 _LET_GO: dict[str, Any] = {"owner": None, "lease_until": None}
 _DUE = and_(_IS_NEW, inbox.c.due_at <= _NOW, or_(inbox.c.lease_until.is_(None), inbox.c.lease_until <= _NOW))
 _STORE = insert(inbox).on_conflict_do_nothing()
-_CLAIM = claim_statement(inbox, _DUE, inbox.c.due_at).values(dedupe=None)
+_NOT_SKIPPED = inbox.c.tenant.not_in(bindparam("skip", expanding=True))
+_CLAIM = claim_statement(inbox, and_(_DUE, _NOT_SKIPPED), inbox.c.due_at).values(dedupe=None)
+_RENEW = (
+    update(inbox)
+    .where(inbox.c.id.in_(bindparam("ids", expanding=True)), inbox.c.owner == bindparam("holder"), _IS_NEW)
+    .values(lease_until=bindparam("until"))
+)
 _GET = select(inbox).where(_THIS)
 _FINISH = update(inbox).where(_OURS).values(state="done", finished_at=_NOW, **_LET_GO)
 _LATER = (

@@ -14,7 +14,8 @@ from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.progress_spec import Verify, Webhook
 from gateway.mapping.templates import as_text
-from gateway.progress.verify import Delivery, delivery_scope, key_of
+from gateway.progress.digests import key_of
+from gateway.progress.verify import Delivery, delivery_scope
 from gateway.workbench.cases_vendor import OffScript
 
 TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "raw": "text/plain"}
