@@ -149,16 +149,16 @@ def _progress(
     targets: Mapping[str, Target],
     owner: str,
 ) -> Progress:
-    wanted = {name: tenant for name, tenant in tenants.items() if settings.tenants[name].progress.on}
-    configs = {name: settings.tenants[name] for name in wanted}
+    configs = {name: settings.tenants[name] for name in tenants}
     return open_progress(
         database,
-        wanted,
+        tenants,
         targets,
         owner,
         overrides={
             name: Override(every_s=config.progress.every_s, at=config.progress.at)
             for name, config in configs.items()
+            if config.progress.on
         },
         merged_rules={
             name: config.rtopilot.hooks.merged
@@ -253,7 +253,7 @@ def reception(gateway: Gateway) -> Reception:
     progress, lms, rtopilot = gateway.progress, dict[str, Hook](), dict[str, Hook]()
     for name, tenant in progress.tenants.items():
         config, said = gateway.settings.tenants[name], tenant.mapping.progress
-        if said is not None and said.webhook is not None:
+        if said is not None and said.webhook is not None and config.progress.on:
             lms[config.door] = vendor_hook(
                 name,
                 said.webhook,

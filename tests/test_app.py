@@ -14,8 +14,9 @@ from gateway.errors import StoreError
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.serve import running
 from gateway.sandbox.talentlms import create_talentlms
+from gateway.store import people, schedules
 from tests.support.deployment import TALENTLMS, TOKEN, tenant, write_config
-from tests.support.waiting import soon
+from tests.support.waiting import eventually, soon
 
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
 ANA = {"courseId": "128", "student": {"id": "204", "firstName": "Ana", "lastName": "Diaz"}}
@@ -81,6 +82,27 @@ async def test_strange_addresses_and_credentials_answer_in_the_one_shape(setting
         ]
     assert [answer.status_code for answer in heard] == [404, 401, 404, 405]
     assert all(set(answer.json()["error"]) == {"code", "message", "reference"} for answer in heard)
+
+
+async def test_rtopilots_webhooks_are_taken_although_progress_is_off(talentlms, tmp_path):
+    hooks = {"auth": {"kind": "bearer", "token": TOKEN}, "allow_unsigned": True}
+    config = write_config(
+        tmp_path,
+        {"acme": tenant(TALENTLMS, talentlms.url, progress="off", rtopilot={"hooks": hooks})},
+    )
+    async with started(load_config(config)) as (app, rtopilot, _):
+        event = {"event": "student.created", "data": {"id": "204", "email": "ana@college.edu.au"}}
+        taken = await rtopilot.post("/t/acme/hooks/student.created", json=event, headers=HEADERS)
+        assert (taken.status_code, taken.json()) == (200, {"received": True})
+        database = app.state.gateway.database
+
+        async def kept():
+            return await database.read(lambda conn: people.recall(conn, "acme", "contact", "204"))
+
+        assert await eventually(kept) == {"email": "ana@college.edu.au"}
+        assert (await rtopilot.post("/t/acme/lms-events", json={})).status_code == 404
+        plans = await database.read(lambda conn: schedules.list_items(conn))
+        assert plans == []
 
 
 async def test_health_says_what_each_tenant_runs(settings):

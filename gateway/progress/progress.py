@@ -84,7 +84,7 @@ def open_progress(
     overrides: Mapping[str, Override],
     merged_rules: Mapping[str, students.MergedRule],
 ) -> Progress:
-    """The workers over `tenants`, those whose progress is wanted; `targets` says where it goes."""
+    """The workers over `tenants`: `overrides` has those whose progress is polled, `targets` where it goes."""
     deliveries = Deliveries(database, targets, owner)
     return Progress(
         database=database,
@@ -93,7 +93,7 @@ def open_progress(
         intake=Intake(database, tenants, owner, deliveries.kick, merged_rules),
         poller=Poller(
             database=database,
-            tenants=tenants,
+            tenants={name: tenants[name] for name in overrides},
             owner=owner,
             overrides=overrides,
             units=refresh,
