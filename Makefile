@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JOBS ?= 2
+JOBS ?= 3
 
 help:
 	@echo "make run        install, then play a day at an RTO against sandbox vendors (Ctrl-C ends it)"
