@@ -16,9 +16,11 @@ from gateway.sandbox.serve import running
 from gateway.sandbox.talentlms import create_talentlms
 from gateway.store import people, schedules
 from tests.support.deployment import TALENTLMS, TOKEN, tenant, write_config
+from tests.support.hooked import HOOKED, VARIANTS, mapping, tenant_changes, write_mapping
 from tests.support.waiting import eventually, soon
 
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
+NOBODY = "http://127.0.0.1:9"
 ANA = {"courseId": "128", "student": {"id": "204", "firstName": "Ana", "lastName": "Diaz"}}
 
 
@@ -100,9 +102,18 @@ async def test_rtopilots_webhooks_are_taken_although_progress_is_off(talentlms, 
             return await database.read(lambda conn: people.recall(conn, "acme", "contact", "204"))
 
         assert await eventually(kept) == {"email": "ana@college.edu.au"}
-        assert (await rtopilot.post("/t/acme/lms-events", json={})).status_code == 404
         plans = await database.read(lambda conn: schedules.list_items(conn))
         assert plans == []
+
+
+@pytest.mark.parametrize(("progress", "status"), [({}, 401), ("off", 404)], ids=["on", "off"])
+async def test_lms_has_no_receiver_where_progress_is_off(tmp_path, progress, status):
+    variant = VARIANTS["hmac"]
+    path = write_mapping(tmp_path, mapping(variant))
+    changes = tenant_changes(variant, path, NOBODY)
+    config = write_config(tmp_path, {"acme": tenant(HOOKED, NOBODY, progress=progress, **changes)})
+    async with started(load_config(config)) as (_, lms, _):
+        assert (await lms.post("/t/acme/lms-events", json={})).status_code == status
 
 
 async def test_health_says_what_each_tenant_runs(settings):

@@ -138,20 +138,14 @@ async def get_enrolment(tenant: Tenant, enrolment_id: str, deadline: Deadline, t
 
 
 async def refreshed(
-    tenant: Tenant,
-    stored: StoredEnrolment,
-    deadline: Deadline,
-    trace: Trace,
-    *,
-    staff: bool = True,
-    units: bool = False,
+    tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace
 ) -> shape.Progress | None:
-    """Read one enrolment at the vendor; news are kept, and queued for RTOPilot.
+    """Read one enrolment at the vendor because staff asked; news are kept, and queued for RTOPilot.
 
     Raises NotFound when the vendor no longer has it, and what `drive` raises.
     """
     read_at = tenant.database.clock.now()
-    outcome = await read_known(tenant, stored, deadline, trace, staff=staff, units=units)
+    outcome = await read_known(tenant, stored, deadline, trace)
     progress = outcome.progress
     if progress is None or not is_news(tenant, stored, progress):
         return progress  # the same one again costs no commit

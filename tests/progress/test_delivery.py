@@ -555,17 +555,19 @@ async def test_stopping_gives_back_what_has_not_left(rig):
     await rig.enrol(*ids)
     for id in ids:
         await rig.put(id, 40)
-    reached = asyncio.Event()
+    reached, let_on = asyncio.Event(), asyncio.Event()
 
     async def paces(seconds):
         reached.set()
-        await asyncio.sleep(0.05)
+        await let_on.wait()
         rig.clock.move(seconds)
 
     gateway = rig.gateway(pause=paces)
     worker = asyncio.create_task(gateway.forever())
     await reached.wait()
     worker.cancel()
+    await soon(lambda: gateway._stopping)
+    let_on.set()
     with pytest.raises(asyncio.CancelledError):
         await worker
     left = [await rig.item(id) for id in ids]

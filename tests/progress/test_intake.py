@@ -137,7 +137,7 @@ async def test_a_hint_that_comes_during_a_reading_causes_another(world, hinting)
     world.clock.move(1)
     await arrive(world, moved("1"))
     second = asyncio.create_task(working.round())
-    await asyncio.sleep(0.05)
+    await soon(lambda: len(working._working) == 2, what="both deliveries at work")
     assert world.lms.count() == 1
     world.lms.learner("7", "1", 60)
     gate.set()

@@ -103,8 +103,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def heard(rtopilot: VendorProcess, id: str | None) -> list[str]:
-    effects = rtopilot._get("journal")["effects"]
-    found = [each["what"] for each in effects if each["kind"] == "progress"]
+    found = rtopilot.effects_of("progress")
     return [each.partition("=")[2] for each in found if each.startswith(f"{id}=")]
 
 

@@ -43,6 +43,10 @@ class VendorProcess:
         """How often each change of state was made: (kind, what)."""
         return Counter((each["kind"], each["what"]) for each in self._get("journal")["effects"])
 
+    def effects_of(self, kind: str) -> list[str]:
+        """What the changes of one kind were, in order."""
+        return [each["what"] for each in self._get("journal")["effects"] if each["kind"] == kind]
+
     def counts(self) -> Counter[str]:
         """How many changes of each kind were ever made."""
         return Counter(self._get("journal")["effect_counts"])

@@ -46,7 +46,7 @@ def gateway(config: Path) -> Iterator[GatewayProcess]:
 
 def told(rtopilot: VendorProcess) -> list[str]:
     """What RTOPilot took, in order: `id=percent`."""
-    return [each["what"] for each in rtopilot._get("journal")["effects"] if each["kind"] == "progress"]
+    return rtopilot.effects_of("progress")
 
 
 def act(vendor: VendorProcess, kind: Kind, parts: tuple[str, ...], percent: int | None) -> None:

@@ -94,8 +94,7 @@ class House:
 
     def told(self, id: str) -> list[str]:
         """What RTOPilot took of an enrolment, in order."""
-        effects = self.rtopilot._get("journal")["effects"]
-        of_all = [each["what"].partition("=") for each in effects if each["kind"] == "progress"]
+        of_all = [each.partition("=") for each in self.rtopilot.effects_of("progress")]
         return [value for what, _, value in of_all if what == id]
 
     def inbox(self, name: str) -> dict[str, int]:
