@@ -10,7 +10,8 @@ A part holds neither `_` nor `-`, an alias no `_`, so each separator has one mea
     t + base32          any other text, also the empty one
     r + 26 characters   a stored random id, for keys that do not fit; says nothing by itself
 
-One key has one spelling: whatever decodes encodes back to the same text.
+Course ids are `[alias__]part`. One key has one spelling: whatever decodes encodes back to the same text.
+An alias names one of several LMSs of a tenant; a tenant with one LMS has none.
 Source: design 3.1; why so narrow an alphabet: vendors/rtopilot.md 2.3.
 """
 
@@ -31,7 +32,7 @@ ALIAS_PATTERN = "[a-z][a-z0-9]{0,15}"
 _ID = re.compile(rf"(?:({ALIAS_PATTERN})__)?([0-9a-z-]+)(?:_([1-9][0-9]*))?")
 _ALIAS = re.compile(ALIAS_PATTERN)
 _NUMBER = re.compile("0|[1-9][0-9]*")
-_RANDOM = re.compile("r[a-z2-7]{25}[aeimquy4]")  # 128 bits leave two zero bits in the last character
+_RANDOM = re.compile(rf"(?:{ALIAS_PATTERN}__)?r[a-z2-7]{{25}}[aeimquy4]")  # 128 bits leave two zero bits in the last character
 _UUIDS = {
     "u": re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "v": re.compile("[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}"),
@@ -61,11 +62,8 @@ def encode(parts: Sequence[str], *, alias: str | None = None, generation: int = 
     """
     if not parts or generation < 1:
         raise ValueError("an id needs at least one part, and a generation from 1")
-    if alias is not None and not _ALIAS.fullmatch(alias):
-        raise ValueError(f"an alias is lower-case letters and digits, at most 16: {alias!r}")
-    prefix = "" if alias is None else f"{alias}__"
     suffix = "" if generation == 1 else f"_{generation}"
-    return _fitting(prefix + "-".join(map(_encode_part, parts)) + suffix)
+    return _fitting(_prefix(alias) + "-".join(map(_encode_part, parts)) + suffix)
 
 
 def decode(text: str) -> EnrolmentId:
@@ -81,30 +79,47 @@ def decode(text: str) -> EnrolmentId:
         ) from exc
 
 
-def encode_course(course: str) -> str:
+def encode_course(course: str, *, alias: str | None = None) -> str:
     """The course id RTOPilot keeps for a vendor's course id. Raises IdTooLong and ValueError as `encode`."""
-    return _fitting(_encode_part(course))
+    return _fitting(_prefix(alias) + _encode_part(course))
 
 
-def decode_course(text: str) -> str:
-    """The vendor's own id of a course.
+def decode_course(text: str, *, alias: str | None = None) -> str:
+    """The vendor's own id of a course of the LMS with this alias.
 
-    Raises NotFound("unknown_course") for text that `encode_course` never gives.
+    Raises NotFound("unknown_course") for text that `encode_course` never gives for it.
     """
+    prefix = _prefix(alias)
     try:
-        return _decode_part(_fitting(text))
+        if not _fitting(text).startswith(prefix):
+            raise ValueError("a course of another LMS")
+        return _decode_part(text[len(prefix) :])
     except ValueError as exc:
         raise NotFound("The LMS has no such course.", code="unknown_course", detail=str(exc)) from exc
 
 
-def new_random_id(random: Random) -> str:
+def new_random_id(random: Random, *, alias: str | None = None) -> str:
     """A fresh stored id, for a key that is too long; pass a `random.SystemRandom`."""
-    return "r" + _base32(random.randbytes(16))
+    return f"{_prefix(alias)}r{_base32(random.randbytes(16))}"
+
+
+def alias_of(text: str) -> str | None:
+    """The alias that an enrolment or course id begins with; says nothing of whether the rest is an id."""
+    alias, separator, _ = text.partition("__")
+    return alias if separator and _ALIAS.fullmatch(alias) else None
 
 
 def is_random(text: str) -> bool:
     """Whether this has the form of a stored random id, to be looked up rather than decoded."""
     return _RANDOM.fullmatch(text) is not None
+
+
+def _prefix(alias: str | None) -> str:
+    if alias is None:
+        return ""
+    if not _ALIAS.fullmatch(alias):
+        raise ValueError(f"an alias is lower-case letters and digits, at most 16: {alias!r}")
+    return f"{alias}__"
 
 
 def _decode(text: str) -> EnrolmentId:

@@ -37,13 +37,16 @@ class CourseList:
     _matches: LRUCache[str, list[Course]] = field(default_factory=lambda: LRUCache(MAX_TERMS))
 
     @classmethod
-    def of(cls, found: shape.CourseRows, read_at: float) -> CourseList:
+    def of(
+        cls, found: shape.CourseRows, read_at: float, course_id: Callable[[str], str] = ids.encode_course
+    ) -> CourseList:
+        """`course_id` makes the id RTOPilot is given of the vendor's."""
         rows: list[shape.CourseRow] = []
         dropped = list(found.dropped)
         by_vendor_id: dict[str, Course] = {}
         for row in found.rows:
             try:
-                course = Course(id=ids.encode_course(row.vendor_id), name=row.name)
+                course = Course(id=course_id(row.vendor_id), name=row.name)
             except ValueError:
                 dropped.append("a course id that does not fit into an RTOPilot id")
                 continue

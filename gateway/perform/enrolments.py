@@ -77,7 +77,7 @@ async def _adopt(
     tenant: Tenant, enrolment_id: str, decoded: ids.EnrolmentId, deadline: Deadline, trace: Trace
 ) -> Found:
     spec = create_form(tenant)
-    if decoded.alias is not None or len(decoded.parts) != len(spec.key) or not tenant.can_read:
+    if decoded.alias != tenant.alias or len(decoded.parts) != len(spec.key) or not tenant.can_read:
         raise unknown()
     record = dict(zip(spec.key, decoded.parts, strict=True))
     reading = await read(tenant, record, deadline, trace)
@@ -96,7 +96,8 @@ async def _adopt(
                 id=enrolment_id,
                 record=record,
                 now=now,
-                course_id=None if course is None else ids.encode_course(course),
+                alias=tenant.alias,
+                course_id=None if course is None else tenant.course_id(course),
                 completed=completed,
             )
         )
@@ -118,7 +119,7 @@ async def read(
     units: bool = False,
 ) -> Outcome:
     """One enrolment's progress at the vendor. Raises NotFound when it is not there."""
-    scope = scope_of(record, course_id, create_form(tenant))
+    scope = scope_of(tenant, record, course_id)
     frame = tenant.frame(Operation.GET_ENROLMENT, enrolment=scope, known=known or {})
     work = operations.read_progress(frame, units=units)
     outcome: Outcome = await drive(work, tenant.vendor, NoJournal(), deadline, trace, staff=staff)
@@ -128,9 +129,10 @@ async def read(
     return outcome
 
 
-def scope_of(record: Mapping[str, Any], course_id: str | None, spec: OperationSpec) -> dict[str, Any]:
+def scope_of(tenant: Tenant, record: Mapping[str, Any], course_id: str | None) -> dict[str, Any]:
     """What expressions see as `enrolment`: the record, and the vendor's course id under `courseId`."""
-    course = record.get(spec.course_field or "") if course_id is None else ids.decode_course(course_id)
+    field = create_form(tenant).course_field or ""
+    course = record.get(field) if course_id is None else tenant.vendor_course(course_id)
     return {"courseId": course, **record}
 
 

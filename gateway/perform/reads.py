@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from gateway import ids
 from gateway.contract import Course, Enrolment, Operation
 from gateway.engine import operations, shape
 from gateway.engine.doubt import Resume
@@ -41,7 +40,7 @@ async def get_courses(tenant: Tenant, term: str | None, deadline: Deadline, trac
 
 async def get_course(tenant: Tenant, course_id: str, deadline: Deadline, trace: Trace) -> Course:
     """One course, by its own call where the mapping has one, else from the list."""
-    vendor_id = ids.decode_course(course_id)
+    vendor_id = tenant.vendor_course(course_id)
     frame = tenant.frame(Operation.GET_COURSE, courseId=vendor_id)
     spec = operations.form(frame, Operation.GET_COURSE)
     if spec is not None:
@@ -49,7 +48,7 @@ async def get_course(tenant: Tenant, course_id: str, deadline: Deadline, trace: 
         outcome = await drive(
             operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace
         )
-        rows = CourseList.of(outcome.courses, 0).matching("") if outcome.courses is not None else []
+        rows = [] if outcome.courses is None else CourseList.of(outcome.courses, 0, tenant.course_id).matching("")
         if not rows:
             raise unknown_course()
         return rows[0]
@@ -82,7 +81,7 @@ async def _read_list(
         await tenant.database.write(
             lambda conn: people.remember_many(conn, tenant.name, "course", remembered, now=now)
         )
-    found = CourseList.of(outcome.courses, tenant.database.clock.now())
+    found = CourseList.of(outcome.courses, tenant.database.clock.now(), tenant.course_id)
     if found.dropped and not found.rows:  # an empty list would look like "no courses"
         raise VendorFault(detail=f"not one of {len(found.dropped)} courses can be given: {found.dropped[0]}")
     return found
@@ -182,7 +181,7 @@ async def read_known(
 async def _remembered(
     tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace, *, staff: bool
 ) -> dict[str, Any]:
-    course = None if stored.course_id is None else ids.decode_course(stored.course_id)
+    course = None if stored.course_id is None else tenant.vendor_course(stored.course_id)
     try:
         return await known(tenant, None, course, deadline, trace, staff=staff)
     except VendorError:  # the course list may fail where progress does not

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
+from gateway import ids
 from gateway.contract import Operation, Person
 from gateway.engine.calls import Call, Reply
 from gateway.engine.frame import Frame
@@ -50,6 +51,9 @@ UNITS = {
 class TenantSpec:
     """What perform needs to know of a tenant; `app` makes it from config.yaml.
 
+    Of several LMSs behind one RTOPilot each is a tenant of its own here, named `acme/moodle`; `alias` (`moodle`)
+    then begins all its ids towards RTOPilot, so that each one finds its way home.
+
     `base` is the vendor's address, `hosts` all that may be called, `public_only_hosts` those among them
     that came from a tenant's settings. `wire_names` maps the mapping's names to this account's.
 
@@ -59,6 +63,7 @@ class TenantSpec:
     """
 
     name: str
+    alias: str | None = None
     mapping: MappingSpec
     settings: TenantSettings
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -103,6 +108,10 @@ class Tenant:
         return self.spec.name
 
     @property
+    def alias(self) -> str | None:
+        return self.spec.alias
+
+    @property
     def mapping(self) -> MappingSpec:
         return self.spec.mapping
 
@@ -122,6 +131,14 @@ class Tenant:
     def vendor_account(self) -> str:
         """What two tenants of this gateway share when they are joined to the same vendor account."""
         return f"{self.mapping.name} {self.spec.base}"
+
+    def course_id(self, vendor_id: str) -> str:
+        """The course id RTOPilot keeps for one of this vendor's. Raises ValueError where there can be none."""
+        return ids.encode_course(vendor_id, alias=self.alias)
+
+    def vendor_course(self, course_id: str) -> str:
+        """This vendor's own id of a course. Raises NotFound for what is no id of one of its courses."""
+        return ids.decode_course(course_id, alias=self.alias)
 
     def frame(self, operation: Operation, *, person: Person | None = None, **root: Any) -> Frame:
         """The frame of one operation; `root` adds RTOPilot's variables, `known` and `enrolment`."""

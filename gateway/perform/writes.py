@@ -53,7 +53,7 @@ async def create(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
     course_id, person = _needed(inputs.course_id, "course"), inputs.person
     if person is None:
         raise RequestError("The request does not say which student it is about.")
-    vendor_course = ids.decode_course(course_id)
+    vendor_course = tenant.vendor_course(course_id)
     person = await finding.as_told(tenant, person)
     remembered = await _known_for(
         tenant, Operation.CREATE_ENROLMENT, person.id, vendor_course, deadline, trace
@@ -103,9 +103,9 @@ def _add_enrolment(
 
     def make_id(generation: int) -> str:
         try:
-            return ids.encode(parts, generation=generation)
+            return ids.encode(parts, alias=tenant.alias, generation=generation)
         except ids.IdTooLong:
-            return ids.new_random_id(tenant.random)
+            return ids.new_random_id(tenant.random, alias=tenant.alias)
 
     return enrolments.add(
         conn,
@@ -115,7 +115,8 @@ def _add_enrolment(
         make_id=make_id,
         record=dict(outcome.record),
         now=tenant.database.clock.now(),
-        course_id=None if vendor_course is None else ids.encode_course(vendor_course),
+        alias=tenant.alias,
+        course_id=None if vendor_course is None else tenant.course_id(vendor_course),
         student_id=student_id,
         push_from=push_from,
     )
@@ -153,7 +154,7 @@ async def transfer(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tr
         )
     if stored.state == "moved":
         return await _moved(tenant, stored, person)
-    scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
+    scope = finding.scope_of(tenant, stored.record, stored.course_id)
     person = await finding.as_told(tenant, person)
     remembered = await _known_for(
         tenant, Operation.TRANSFER_ENROLMENT, person.id, scope["courseId"], deadline, trace
@@ -177,7 +178,7 @@ async def _moved(tenant: Tenant, stored: StoredEnrolment, person: Person) -> Don
 def transferring(
     tenant: Tenant, stored: StoredEnrolment, person: Person, remembered: Mapping[str, Any]
 ) -> Work:
-    scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
+    scope = finding.scope_of(tenant, stored.record, stored.course_id)
     vendor_course = scope["courseId"]
     frame = tenant.frame(
         Operation.TRANSFER_ENROLMENT,
@@ -272,7 +273,7 @@ async def cancel(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
 
 async def shared(tenant: Tenant, stored: StoredEnrolment) -> bool:
     """Whether another active id stands on the same vendor enrolment, which then must not be ended."""
-    others = await tenant.database.read(lambda conn: enrolments.by_key(conn, tenant.name, None, stored.key))
+    others = await tenant.database.read(lambda conn: enrolments.by_key(conn, tenant.name, tenant.alias, stored.key))
     return any(other.id != stored.id for other in others)
 
 
@@ -280,13 +281,13 @@ async def _ended_alone(tenant: Tenant, stored: StoredEnrolment) -> bool:
     """End the id and leave the vendor's enrolment to the others; False when this is the last one of them."""
     now = tenant.database.clock.now()
     return await tenant.database.write(
-        lambda conn: enrolments.cancel_shared(conn, tenant.name, stored.id, stored.key, now)
+        lambda conn: enrolments.cancel_shared(conn, tenant.name, tenant.alias, stored.id, stored.key, now)
     )
 
 
 async def ending(tenant: Tenant, stored: StoredEnrolment, deadline: Deadline, trace: Trace) -> Prepared:
     """The run that ends one vendor enrolment; also for the old one of a transfer."""
-    scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
+    scope = finding.scope_of(tenant, stored.record, stored.course_id)
     remembered = await _known_for(
         tenant, Operation.CANCEL_ENROLMENT, None, scope["courseId"], deadline, trace
     )
@@ -333,7 +334,7 @@ async def marking(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Tra
     stored = (await finding.find(tenant, enrolment_id, deadline, trace)).stored
     if stored.state != "active":
         return Done(id=stored.id)
-    scope = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))
+    scope = finding.scope_of(tenant, stored.record, stored.course_id)
     results = inputs.quiz_results or []
     frame = tenant.frame(Operation.UPDATE_MARKING, enrolment=scope, quizResults=results)
     if operations.form(frame, Operation.UPDATE_MARKING) is None:
@@ -414,7 +415,7 @@ async def again(
     if operation is Operation.TRANSFER_ENROLMENT:
         person = person_of(given["to"])
         assert person is not None
-        course = finding.scope_of(stored.record, stored.course_id, finding.create_form(tenant))["courseId"]
+        course = finding.scope_of(tenant, stored.record, stored.course_id)["courseId"]
         return transferring(tenant, stored, person, await known(tenant, person.id, course, deadline, trace))
     if operation is Operation.CANCEL_ENROLMENT:
         return await ending(tenant, stored, deadline, trace)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from gateway import ids
 from gateway.contract import Operation
 from gateway.engine import shape
 from gateway.engine.calls import Reply
@@ -21,7 +20,7 @@ from gateway.engine.shape import Progress
 from gateway.engine.sweep import Row, Swept, rows, sweep
 from gateway.errors import NotFound
 from gateway.perform import reads
-from gateway.perform.enrolments import create_form, scope_of
+from gateway.perform.enrolments import scope_of
 from gateway.perform.reading import Reading, is_news
 from gateway.perform.tenant import Tenant
 from gateway.progress.find import Index, find_all
@@ -170,7 +169,7 @@ class Asker:
 
     def _course(self, course_id: str) -> Job:
         async def do(watch: Watch) -> None:
-            course = ids.decode_course(course_id)
+            course = self.tenant.vendor_course(course_id)
             try:
                 told = await self._told(watch, COURSE_S, courseId=course)
             except NotFound:
@@ -219,7 +218,7 @@ class Asker:
         return Job(name=f"enrolment {stored.id}", after=stored.id, do=do)
 
     def _scope(self, stored: StoredEnrolment) -> dict[str, Any]:
-        return scope_of(stored.record, stored.course_id, create_form(self.tenant))
+        return scope_of(self.tenant, stored.record, stored.course_id)
 
     async def _told(self, watch: Watch, within_s: float, **root: Any) -> Told:
         work = sweep(self.tenant.frame(Operation.GET_ENROLMENT), self.plan.poll, **root)

@@ -232,9 +232,11 @@ def cancel(conn: Connection, tenant: str, id: str, now: float) -> bool:
     return conn.execute(_END, _ending(tenant, id, "cancelled", None, now)).rowcount == 1
 
 
-def cancel_shared(conn: Connection, tenant: str, id: str, key: str, now: float) -> bool:
+def cancel_shared(
+    conn: Connection, tenant: str, alias: str | None, id: str, key: str, now: float
+) -> bool:
     """End an id while another active one stands on the same vendor enrolment; False for the last of them."""
-    scope = {"in_tenant": tenant, "in_alias": "", "of_key": key}
+    scope = {"in_tenant": tenant, "in_alias": alias or "", "of_key": key}
     active = {row.id for row in conn.execute(_LOCK_BY_KEY, scope)}
     return bool(active - {id}) and cancel(conn, tenant, id, now)
 

@@ -27,10 +27,10 @@ def check_given(given: Mapping[str, Any]) -> None:
             raise RequestError("`known` has `student` and `course`. For example: known.student.userId=7")
 
 
-def vendor_course(text: str) -> str:
+def vendor_course(text: str, alias: str | None = None) -> str:
     """The vendor's own course id, given that or RTOPilot's form of it."""
     try:
-        return ids.decode_course(text)
+        return ids.decode_course(text, alias=alias)
     except NotFound:
         return text
 
@@ -55,12 +55,16 @@ def record_of(enrolment_id: str, key: tuple[str, ...]) -> dict[str, str]:
     return dict(zip(key, parts, strict=True))
 
 
-def to_inputs(given: Mapping[str, Any], operation: Operation) -> Inputs:
-    """The same as one call of RTOPilot would carry it; a course id may be the vendor's own."""
+def to_inputs(given: Mapping[str, Any], operation: Operation, alias: str | None = None) -> Inputs:
+    """The same as one call of RTOPilot would carry it; a course id may be the vendor's own.
+
+    `alias` is that of the LMS, where the tenant has several.
+    """
     course = given.get("courseId")
+    course_id = None if course is None else vendor_course(str(course), alias)
     return Inputs(
         search_term=given.get("searchTerm"),
-        course_id=None if course is None else ids.encode_course(vendor_course(str(course))),
+        course_id=None if course_id is None else ids.encode_course(course_id, alias=alias),
         enrolment_id=given.get("enrolmentId"),
         person=person(given, operation),
         quiz_results=given.get("quizResults"),

@@ -90,7 +90,8 @@ async def trial(
     watched = _watched(perform.tenants[tenant], really_write, watch or (lambda _: None))
     if really_write and operation not in READS:
         real = replace(perform, tenants={tenant: watched})
-        answer = await real(tenant, operation, to_inputs(given, operation), reference="try")
+        inputs = to_inputs(given, operation, watched.alias)
+        answer = await real(tenant, operation, inputs, reference="try")
         return Tried(answer=_plain(answer))
     try:
         return await _Dry(watched, operation, given, Deadline(WAIT_S), Trace()).tried()
@@ -150,13 +151,13 @@ class _Dry:
     async def _courses(self) -> list[Any]:
         term = self.given.get("searchTerm")
         spec = self._form(Operation.GET_COURSES)
-        found = CourseList.of(await self._listed(term), 0.0)
+        found = CourseList.of(await self._listed(term), 0.0, self.tenant.course_id)
         return found.matching(
             "" if shape.sent_term(spec.search, term) else shape.stripped_term(spec.search, term)
         )
 
     async def _course(self) -> Tried:
-        course = vendor_course(str(self._needed("courseId")))
+        course = vendor_course(str(self._needed("courseId")), self.tenant.alias)
         if Operation.GET_COURSE in self.tenant.mapping.operations:
             known = await finding.known_of(self.tenant, None, course)
             frame = self.tenant.frame(Operation.GET_COURSE, courseId=course, known=known)
@@ -164,7 +165,7 @@ class _Dry:
             rows = outcome.courses
         else:
             rows = await self._listed(None)
-        found = CourseList.of(rows, 0.0).by_vendor_id.get(course) if rows is not None else None
+        found = CourseList.of(rows, 0.0, self.tenant.course_id).by_vendor_id.get(course) if rows is not None else None
         if found is None:
             raise NotFound("The LMS has no such course.", code="unknown_course")
         return Tried(answer=_plain(found))
@@ -191,10 +192,10 @@ class _Dry:
             lambda conn: enrolments.by_id(conn, self.tenant.name, enrolment_id)
         )
         if stored is not None:
-            return finding.scope_of(stored.record, stored.course_id, form)
+            return finding.scope_of(self.tenant, stored.record, stored.course_id)
         if ids.is_random(enrolment_id):
             raise finding.unknown()
-        return finding.scope_of(record_of(enrolment_id, form.key), None, form)
+        return finding.scope_of(self.tenant, record_of(enrolment_id, form.key), None)
 
     # -- writes -----------------------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class _Dry:
                 "The student is missing. For example: student.id=204 (in a transfer: to.id=204)"
             )
         if self.operation is Operation.CREATE_ENROLMENT:
-            root["courseId"] = vendor_course(str(self._needed("courseId")))
+            root["courseId"] = vendor_course(str(self._needed("courseId")), self.tenant.alias)
         else:
             root["enrolment"] = await self._record()
             root["courseId"] = root["enrolment"]["courseId"]
