@@ -21,15 +21,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from gateway import ids
 from gateway.config import Settings
 from gateway.config.tenants import TenantConfig
 from gateway.contract import Inputs, Operation, Result
 from gateway.errors import StoreError
+from gateway.launch import token
+from gateway.launch.routes import Launches, launch_routes
 from gateway.outbound import Pool
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
+from gateway.perform.joined import Joined
 from gateway.perform.runs import Runs
-from gateway.progress.hooks import Hook, Reception, hook_routes, rtopilot_hook, vendor_hook
+from gateway.progress.hooks import Hook, Reception, hook_routes, rtopilot_hook, vendor_hooks
 from gateway.progress.progress import Progress, open_progress
 from gateway.progress.push import Target, open_target
 from gateway.progress.rtopilot_key import KeySource
@@ -70,6 +74,7 @@ def tenant_spec(config: TenantConfig) -> TenantSpec:
     """What perform needs of a tenant in config.yaml."""
     return TenantSpec(
         name=config.name,
+        alias=config.alias,
         mapping=config.mapping,
         settings=config.settings,
         secrets={name: secret.reveal() for name, secret in config.secrets.items()},
@@ -109,7 +114,7 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
                 spec, database, owner=owner, session_key=key, pool=_pool(settings, spec)
             )
             if spec.pushes:
-                targets[name] = _target(settings.tenants[name])
+                targets[name] = _target(settings, name)
         background = Background(database, tenants, runs, owner)
         perform = Perform(
             database=database,
@@ -118,6 +123,7 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
             background=background,
             ring=Ring(),
             answer_s=settings.answer_s,
+            joined=_joined(settings, tenants),
         )
         progress = _progress(settings, database, tenants, targets, owner)
         yield Gateway(
@@ -134,12 +140,23 @@ async def open_gateway(settings: Settings, *, only: Iterable[str] | None = None)
         await _close(database, tenants.values(), targets.values(), runs)
 
 
-def _target(config: TenantConfig) -> Target:
+def _joined(settings: Settings, tenants: Mapping[str, Tenant]) -> dict[str, Joined]:
+    """The organisations with several LMSs, as far as these are at work."""
+    found = {}
+    for organisation, names in settings.organisations.items():
+        members = {tenants[name].alias: name for name in names if name in tenants}
+        if any(alias is not None for alias in members):
+            found[organisation] = Joined(name=organisation, members=members)
+    return found
+
+
+def _target(settings: Settings, name: str) -> Target:
     """Where a tenant's progress goes; a key file is read again when RTOPilot's key is rotated."""
-    rtopilot = config.rtopilot
+    config = settings.tenants[name]
+    rtopilot, share = config.rtopilot, len(settings.organisations[config.organisation])
     assert rtopilot.base_url is not None and rtopilot.api_key is not None  # config.yaml has both or neither
     key = KeySource(rtopilot.key_file or rtopilot.api_key)
-    return open_target(rtopilot.base_url, key, production=rtopilot.production)
+    return open_target(rtopilot.base_url, key, production=rtopilot.production, share=share)
 
 
 def _progress(
@@ -161,10 +178,11 @@ def _progress(
             if config.progress.on
         },
         merged_rules={
-            name: config.rtopilot.hooks.merged
-            for name, config in configs.items()
+            config.organisation: config.rtopilot.hooks.merged
+            for config in configs.values()
             if config.rtopilot.hooks is not None
         },
+        organisations={name: joined.tenants for name, joined in _joined(settings, tenants).items()},
     )
 
 
@@ -197,13 +215,19 @@ class Entrance:
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
         self._reception: Reception | None = None
+        self._launches: Launches | None = None
 
     def opened(self, gateway: Gateway) -> None:
         self.gateway, self._reception = gateway, reception(gateway)
+        self._launches = launches(gateway)
 
     def reception(self) -> Reception:
         assert self._reception is not None, "the application has not been started"
         return self._reception
+
+    def launches(self) -> Launches:
+        assert self._launches is not None, "the application has not been started"
+        return self._launches
 
     async def __call__(self, tenant: str, operation: Operation, inputs: Inputs, *, reference: str) -> Result:
         assert self.gateway is not None, "the application has not been started"
@@ -211,7 +235,7 @@ class Entrance:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The public application: RTOPilot's routes and nothing else."""
+    """The public application: RTOPilot's routes, where webhooks come in, and the pages of learners."""
     entrance = Entrance()
 
     @contextlib.asynccontextmanager
@@ -228,7 +252,8 @@ def create_app(settings: Settings) -> Starlette:
             for task in working:
                 task.cancel()
 
-    return public_app(settings, entrance, receivers=hook_routes(entrance.reception), lifespan=lifespan)
+    beside = [*hook_routes(entrance.reception), *launch_routes(entrance.launches)]
+    return public_app(settings, entrance, receivers=beside, lifespan=lifespan)
 
 
 def public_app(
@@ -238,7 +263,7 @@ def public_app(
     receivers: Sequence[Route] = (),
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
-    """RTOPilot's routes over whatever performs the operations, behind those where webhooks come in."""
+    """RTOPilot's routes over whatever performs the operations, behind those of `receivers`."""
     app = Starlette(
         routes=[*receivers, *routes(doors(settings), perform)],
         exception_handlers=dict(EXCEPTION_HANDLERS),
@@ -250,33 +275,54 @@ def public_app(
 
 def reception(gateway: Gateway) -> Reception:
     """Where webhooks may come in, by the tenant's door."""
-    progress, lms, rtopilot = gateway.progress, dict[str, Hook](), dict[str, Hook]()
+    progress, lms, rtopilot = gateway.progress, dict[str, Sequence[Hook]](), dict[str, Hook]()
     for name, tenant in progress.tenants.items():
-        config, said = gateway.settings.tenants[name], tenant.mapping.progress
-        if said is not None and said.webhook is not None and config.progress.on:
-            lms[config.door] = vendor_hook(
+        config = gateway.settings.tenants[name]
+        if config.progress.on:
+            lms[config.events_door] = vendor_hooks(
                 name,
-                said.webhook,
+                tenant.mapping.progress,
                 secrets=tenant.spec.secrets,
                 scope=tenant.frame(Operation.GET_ENROLMENT).root,
                 pool=tenant.pool,
             )
         if config.rtopilot.hooks is not None:
-            rtopilot[config.door] = rtopilot_hook(name, config.rtopilot.hooks.rules)
+            rtopilot[config.door] = rtopilot_hook(config.organisation, config.rtopilot.hooks.rules)
     return Reception(lms=lms, rtopilot=rtopilot, database=gateway.database, kick=progress.intake.kick)
 
 
+def launches(gateway: Gateway) -> Launches:
+    """What the pages of learners are made from. Raises StoreError when the key file cannot be used."""
+    configs = {name: gateway.settings.tenants[name] for name in gateway.tenants}
+
+    def find(organisation: str, enrolment_id: str) -> Tenant | None:
+        joined = gateway.perform.joined.get(organisation)
+        name = organisation if joined is None else joined.members.get(ids.alias_of(enrolment_id))
+        return None if name is None else gateway.tenants.get(name)
+
+    contacts: dict[str, str | None] = {}
+    for config in configs.values():
+        contacts[config.organisation] = contacts.get(config.organisation) or config.launch.contact
+    return Launches(
+        key=token.derive_key(gateway.settings.session_secret().reveal()),
+        find=find,
+        terms={name: config.launch for name, config in configs.items()},
+        contacts=contacts,
+        answer_s=gateway.settings.answer_s,
+    )
+
+
 def doors(settings: Settings) -> dict[str, TenantDoor]:
-    """Who may come in by which path."""
+    """Who may come in by which path: one door for each organisation."""
     return {
-        name: TenantDoor(
-            tenant=name,
+        config.organisation: TenantDoor(
+            tenant=config.organisation,
             path=config.door,
             accepted=config.accepted,
             off=config.off,
             extra_fields=config.rtopilot.extra_fields,
         )
-        for name, config in settings.tenants.items()
+        for config in settings.tenants.values()
     }
 
 
@@ -311,6 +357,7 @@ def create_admin_app(app: Starlette) -> Starlette:
                 "mapping": tenant.mapping.name,
                 "hash": tenant.mapping.digest,
                 "breaker": "open" if tenant.vendor.breaker.is_open else "closed",
+                "courses": tenant.catalogue.trouble or "ok",
                 "progress": found.of(name, targets.get(name), now),
             }
             for name, tenant in gateway.tenants.items()

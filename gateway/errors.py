@@ -9,6 +9,7 @@
     ├── BodyTooLarge                  413
     ├── Refused                       422   the vendor, the mapping or a setting says no
     ├── InternalError                 500   our own mistake
+    │   └── BadLink                   500   a launch link that must not be given out
     ├── VendorError
     │   ├── VendorFault               502   the vendor answered nonsense, or refused us
     │   ├── VendorUnavailable         503   throttled, breaker open, login paused, no connection
@@ -90,6 +91,13 @@ class Refused(GatewayError):
 
 class InternalError(GatewayError):
     pass
+
+
+class BadLink(InternalError):
+    """A launch link that a mapping and a tenant's values make, and that nobody may be given."""
+
+    code = "bad_link"
+    message = "The link to the course cannot be made. Operators have been told."
 
 
 class VendorError(GatewayError):

@@ -32,7 +32,9 @@ ALIAS_PATTERN = "[a-z][a-z0-9]{0,15}"
 _ID = re.compile(rf"(?:({ALIAS_PATTERN})__)?([0-9a-z-]+)(?:_([1-9][0-9]*))?")
 _ALIAS = re.compile(ALIAS_PATTERN)
 _NUMBER = re.compile("0|[1-9][0-9]*")
-_RANDOM = re.compile(rf"(?:{ALIAS_PATTERN}__)?r[a-z2-7]{{25}}[aeimquy4]")  # 128 bits leave two zero bits in the last character
+_RANDOM = re.compile(
+    rf"(?:{ALIAS_PATTERN}__)?r[a-z2-7]{{25}}[aeimquy4]"
+)  # 128 bits leave two zero bits in the last character
 _UUIDS = {
     "u": re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "v": re.compile("[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}"),

@@ -258,6 +258,14 @@ def test_a_host_with_a_port_and_a_whole_address_are_hosts_by_their_name(load, fo
     assert acme.public_only_hosts == {"acme.example.com", "files.example.com"}
 
 
+def test_a_host_whose_setting_is_not_given_is_none(load, folder):
+    file = folder / "mappings" / "small.yaml"
+    hosts = 'hosts: ["${settings.domain}", "${settings.pin}"'
+    url = SMALL.replace("pin: {type: text, secret: true}", "pin: {type: url}")
+    file.write_text(url.replace('hosts: ["${settings.domain}"', hosts))
+    assert load(tenant()).tenants["acme"].hosts == {"acme.example.com", "cdn.vendor.example"}
+
+
 # -- mappings ---------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ ORDER = [
     {"store"},
     {"perform"},
     {"rtopilot"},
-    {"progress"},
+    {"progress", "launch"},
     {"config", "logs"},
     {"workbench", "operator", "sandbox"},
     {"app", "listen", "serving"},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenant_of
+from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenant_of, tenants_of
 from gateway.cli.report import STYLES, complain, on_terminal, say, say_json, table
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def check(
     if write and (course is None or tenant is None):
         raise typer.BadParameter("--write needs a TENANT and --course ID: it makes an enrolment there.")
     loaded = settings_of(config)
-    names = list(loaded.tenants) if tenant is None else [tenant_of(loaded, tenant)]
+    if write and tenant is not None:
+        tenant = tenant_of(loaded, tenant)
+    names = list(loaded.tenants) if tenant is None else list(tenants_of(loaded, tenant))
     found = run(_check(loaded, names, url, course if write else None, rtopilot))
     if json:
         say_json({name: [row.as_json() for row in rows] for name, rows in found.items()})
@@ -79,9 +81,10 @@ def settings(
     if reveal and not on_terminal():
         raise typer.BadParameter("--reveal works on a terminal only, so that secrets do not land in files.")
     loaded = settings_of(config)
-    name = tenant_of(loaded, tenant)
-    slots = _sheet(loaded, name, loaded.public_url, reveal=reveal)
-    pastes = _progress_sheet(loaded, name, reveal=reveal)
+    names = tenants_of(loaded, tenant)
+    name = loaded.tenants[names[0]].organisation
+    slots = _sheet(loaded, names, loaded.public_url, reveal=reveal)
+    pastes = _progress_sheet(loaded, names, reveal=reveal)
     if json:
         say_json(
             {"slots": [each.as_json() for each in slots], "progress": [each.as_json() for each in pastes]}
@@ -142,11 +145,11 @@ async def _rows(gateway: Gateway, name: str, url: str, course: str | None, trial
     from gateway.operator.check_vendor import vendor_rows
 
     tenant, config = gateway.tenants[name], gateway.settings.tenants[name]
-    slots = _sheet(gateway.settings, name, url, reveal=True)
+    slots = _sheet(gateway.settings, [name], url, reveal=True)
     known = await gateway.database.read(lambda conn: seen_enrolment(conn, name))
     rows = await settings_rows(tenant, config, gateway.settings.public_url)
     rows += await vendor_rows(tenant)
-    rows += await rtopilot_rows(slots, config.accepted, known)
+    rows += await rtopilot_rows(slots, config.accepted, known, alias=tenant.alias)
     rows += await progress_rows(tenant, config, gateway.progress)
     target = gateway.progress.deliveries.targets.get(name)
     if target is not None:
@@ -157,7 +160,6 @@ async def _rows(gateway: Gateway, name: str, url: str, course: str | None, trial
 
 
 async def _write(gateway: Gateway, name: str, slots: list[Slot], course: str) -> list[Row]:
-    from gateway import ids
     from gateway.operator.check_write import refused, why_not, write_rows
     from gateway.workbench.given import vendor_course
 
@@ -165,8 +167,8 @@ async def _write(gateway: Gateway, name: str, slots: list[Slot], course: str) ->
     why = why_not(slots, by_hand=cancel.note is not None)
     if why is not None:
         return [refused(why)]
-    accepted = gateway.settings.tenants[name].accepted
-    return await write_rows(slots, accepted, ids.encode_course(vendor_course(course)))
+    tenant, accepted = gateway.tenants[name], gateway.settings.tenants[name].accepted
+    return await write_rows(slots, accepted, tenant.course_id(vendor_course(course, tenant.alias)))
 
 
 async def _choices(loaded: Settings, name: str, setting: str) -> list[dict[str, str]]:
@@ -177,20 +179,27 @@ async def _choices(loaded: Settings, name: str, setting: str) -> list[dict[str, 
         return await choices(gateway.tenants[name], setting)
 
 
-def _sheet(loaded: Settings, name: str, public_url: str, *, reveal: bool) -> list[Slot]:
+def _sheet(loaded: Settings, names: Sequence[str], public_url: str, *, reveal: bool) -> list[Slot]:
+    """The slots of one tenant, or of all LMSs of one organisation together."""
     from gateway.app import tenant_spec
-    from gateway.operator.slot_sheet import sheet
+    from gateway.operator.slot_sheet import sheet, together
 
-    tenant = loaded.tenants[name]
-    return sheet(_file(loaded), tenant, tenant_spec(tenant), public_url, reveal=reveal)
+    file, tenants = _file(loaded), [loaded.tenants[name] for name in names]
+    sheets = [sheet(file, each, tenant_spec(each), public_url, reveal=reveal) for each in tenants]
+    return together(dict(zip(names, sheets, strict=True)))
 
 
-def _progress_sheet(loaded: Settings, name: str, *, reveal: bool) -> list[Paste]:
+def _progress_sheet(loaded: Settings, names: Sequence[str], *, reveal: bool) -> list[Paste]:
+    """The same of what progress needs; what several LMSs share is said once."""
     from gateway.app import tenant_spec
     from gateway.operator.progress_sheet import progress_sheet
 
-    tenant = loaded.tenants[name]
-    return progress_sheet(_file(loaded), tenant, tenant_spec(tenant), loaded.public_url, reveal=reveal)
+    file = _file(loaded)
+    pastes: list[Paste] = []
+    for tenant in (loaded.tenants[name] for name in names):
+        found = progress_sheet(file, tenant, tenant_spec(tenant), loaded.public_url, reveal=reveal)
+        pastes += [each for each in found if each not in pastes]
+    return pastes
 
 
 def _file(loaded: Settings) -> ConfigFile:

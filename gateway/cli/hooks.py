@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.options import Config, Json, known, settings_of, tenant_of
+from gateway.cli.options import Config, Json, known, settings_of, tenants_of
 from gateway.cli.report import complain, say, say_json, table
 from gateway.cli.stored import read, write
 
@@ -241,8 +241,9 @@ def _stored_secrets(
 
 def _hooks_of(settings: Settings, tenant: str | None, door: str | None) -> HooksConfig | None:
     if tenant is not None:
-        return settings.tenants[tenant_of(settings, tenant)].rtopilot.hooks
-    with_hooks = [each for each in settings.tenants.values() if each.rtopilot.hooks is not None]
+        return settings.tenants[tenants_of(settings, tenant)[0]].rtopilot.hooks
+    organisations = {each.organisation: each for each in settings.tenants.values()}
+    with_hooks = [each for each in organisations.values() if each.rtopilot.hooks is not None]
     here = [each for each in with_hooks if each.door == door] or with_hooks
     if len(here) > 1:
         raise typer.BadParameter("Several tenants take webhooks: say whose this is with --tenant.")
@@ -285,8 +286,8 @@ def _unproven(settings: Settings, delivery: Delivery) -> str | None:
 
     if delivery.reason not in UNPROVEN:
         return None
-    tenant, event = settings.tenants.get(delivery.tenant), _event_of(delivery)
-    hooks = tenant.rtopilot.hooks if tenant is not None else None
+    names, event = settings.organisations.get(delivery.tenant), _event_of(delivery)
+    hooks = settings.tenants[names[0]].rtopilot.hooks if names is not None else None
     if event is None or hooks is None:
         return "nothing proves who sent it (--anyway, if you have looked)"
     rules = hooks.rules

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from gateway.cli import serving
-from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenant_of, values_of
+from gateway.cli.options import Config, Json, TenantName, known, run, settings_of, tenants_of, values_of
 from gateway.cli.report import complain, progress, say, say_json, table
 from gateway.cli.stored import read, write
 
@@ -189,12 +190,12 @@ def adopt(
     from gateway.operator.adopt import read_ids
 
     settings = settings_of(config)
-    name = tenant_of(settings, tenant)
+    names = tenants_of(settings, tenant)
     try:
         ids = read_ids(csv.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"`{csv}` cannot be read: {error}") from error
-    found = run(_adopt(settings, name, ids))
+    found = run(_adopt(settings, names, ids))
     if json:
         say_json([dataclasses.asdict(each) for each in found])
     else:
@@ -231,17 +232,17 @@ async def _settle(settings: Settings, run_id: str, *, done: bool, values: dict[s
         return await settle(gateway.database, gateway.tenants, gateway.runs, run_id, done=done, values=values)
 
 
-async def _adopt(settings: Settings, name: str, ids: list[str]) -> list[Adoption]:
+async def _adopt(settings: Settings, names: Sequence[str], ids: list[str]) -> list[Adoption]:
     from gateway.app import open_gateway
     from gateway.operator.adopt import adopt
 
     # Asked for by name, so it holds even where RTOPilot's own calls may not adopt.
-    allowed = dataclasses.replace(settings.tenants[name], adopt_unknown_ids=True)
-    settings = dataclasses.replace(settings, tenants={**settings.tenants, name: allowed})
+    allowed = {name: dataclasses.replace(settings.tenants[name], adopt_unknown_ids=True) for name in names}
+    settings = dataclasses.replace(settings, tenants={**settings.tenants, **allowed})
     found: list[Adoption] = []
-    async with open_gateway(settings, only=[name]) as gateway:
+    async with open_gateway(settings, only=names) as gateway:
         with progress("Looking up", len(ids)) as step:
-            async for each in adopt(gateway.tenants[name], ids):
+            async for each in adopt([gateway.tenants[name] for name in names], ids):
                 found.append(each)
                 step()
     return found

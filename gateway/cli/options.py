@@ -26,7 +26,10 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine.")]
-TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="A tenant of the configuration.")]
+TenantName = Annotated[
+    str,
+    typer.Argument(metavar="TENANT", help="A tenant of the configuration; one LMS of several: acme/media."),
+]
 With = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="K=V", help="A value, such as courseId=126, or @file.json for many."),
@@ -50,8 +53,24 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     raise typer.BadParameter(f"There is no {what} `{name}`. {hint}")
 
 
-def tenant_of(settings: Settings, name: str) -> str:
-    return known(name, settings.tenants, "tenant")
+def tenant_of(settings: Settings, name: str, id: str | None = None) -> str:
+    """The one tenant of that name; of an organisation with several LMSs, the one whose enrolment `id` is."""
+    from gateway.ids import alias_of
+
+    names = tenants_of(settings, name)
+    if len(names) == 1 or name in settings.tenants and id is None:
+        return names[0]
+    home = [each for each in names if id is not None and settings.tenants[each].alias == alias_of(id)]
+    if not home:
+        raise typer.BadParameter(f"`{name}` has several LMSs. Name one: {', '.join(names)}.")
+    return home[0]
+
+
+def tenants_of(settings: Settings, name: str) -> tuple[str, ...]:
+    """The tenants of an organisation, or the one of that name."""
+    organisations = settings.organisations
+    names = {**{each: (each,) for each in settings.tenants}, **organisations}
+    return names[known(name, names, "tenant")]
 
 
 def values_of(given: Iterable[str] | None) -> dict[str, Any]:

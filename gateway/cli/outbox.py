@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.options import Config, Json, TenantName, known, settings_of, tenant_of
+from gateway.cli.options import Config, Json, TenantName, known, settings_of, tenant_of, tenants_of
 from gateway.cli.report import complain, say, say_json, table
 from gateway.cli.stored import read, write
 
@@ -81,7 +81,7 @@ def show(
     from gateway.operator.outbox_report import load
 
     settings = settings_of(config)
-    name = tenant_of(settings, tenant)
+    name = tenant_of(settings, tenant, id)
     report, now = read(settings, lambda conn, now: (load(conn, name, id), now))
     if report is None:
         complain(f"Nothing has been queued for {id}: its progress is not known, or is still 0.")
@@ -116,7 +116,7 @@ def replay(
     if [id is not None, some, every].count(True) != 1:
         raise typer.BadParameter("Say which: an ID, or --cause or --status (or both), or --all.")
     settings = settings_of(config)
-    name = tenant_of(settings, tenant)
+    name = tenant_of(settings, tenant, id)
     why: Any = None if cause is None else known(cause, CAUSES, "cause")
     ids = write(
         settings,
@@ -138,18 +138,20 @@ def resume(tenant: TenantName, config: Config = None, json: Json = False) -> Non
     from gateway.store import outbox, pauses
 
     settings = settings_of(config)
-    name = tenant_of(settings, tenant)
+    names = tenants_of(settings, tenant)  # the key is the organisation's
 
     def lifted(conn: Connection, _: float) -> tuple[int, int]:
-        return pauses.lift(conn, name), outbox.counts(conn).get(name, {}).get("pending", 0)
+        counts = outbox.counts(conn)
+        waiting = sum(counts.get(name, {}).get("pending", 0) for name in names)
+        return sum(pauses.lift(conn, name) for name in names), waiting
 
     count, waiting = write(settings, lifted)
     if json:
-        say_json({"tenant": name, "resumed": count > 0, "waiting": waiting})
+        say_json({"tenant": tenant, "resumed": count > 0, "waiting": waiting})
     elif count:
         say(f"Resumed. A running gateway takes up the {waiting} waiting within a second or two.")
     else:
-        say(f"{name} is not paused.")
+        say(f"{tenant} is not paused.")
 
 
 def replies(tenant: MaybeTenant = None, config: Config = None, json: Json = False) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenant_of
+from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenants_of
 from gateway.cli.report import say, say_json, table
 
 if TYPE_CHECKING:
@@ -38,30 +38,33 @@ def units(
 ) -> None:
     """List the unit results of a tenant's learners, with the outcome code and the date of each."""
     settings = settings_of(config)
-    name = tenant_of(settings, tenant)
+    names = tenants_of(settings, tenant)
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as file:
-            count = run(_write(settings, name, csv.writer(file).writerow))
+            count = run(_write(settings, names, csv.writer(file).writerow))
         say(f"{count} unit results written to {out}.")
     elif as_csv:
-        run(_write(settings, name, csv.writer(sys.stdout, lineterminator="\n").writerow))
+        run(_write(settings, names, csv.writer(sys.stdout, lineterminator="\n").writerow))
     else:
         rows: list[Any] = []
-        run(_write(settings, name, rows.append))
+        run(_write(settings, names, rows.append))
         if json:
             say_json([dict(zip(HEAD, row, strict=True)) for row in rows[1:]])
         elif len(rows) > 1:
             table(HEAD, [[str(cell) for cell in row] for row in rows[1:]])
         else:
-            say(f"No unit results are known for {name} yet. They come with the next poll or webhook.")
+            say(f"No unit results are known for {tenant} yet. They come with the next poll or webhook.")
 
 
-async def _write(settings: Settings, tenant: str, write: Callable[[tuple[str, ...]], Any]) -> int:
+async def _write(
+    settings: Settings, tenants: Sequence[str], write: Callable[[tuple[str, ...]], Any]
+) -> int:
     write(HEAD)
     count = 0
-    async for row in _rows(settings, tenant):
-        write(tuple(_harmless(cell) for cell in row))
-        count += 1
+    for tenant in tenants:
+        async for row in _rows(settings, tenant):
+            write(tuple(_harmless(cell) for cell in row))
+            count += 1
     return count
 
 

@@ -3,7 +3,8 @@
 load.py      the deployment: listeners, store, limits, and where config.yaml is found
 file.py      the file: values by path, secrets, places
 tenants.py   one tenant, with doors.py (who may come in) and hosts.py (where calls may go),
-             rtopilot.py and hooks.py (RTOPilot's own side), progress.py (how progress is read)
+             rtopilot.py and hooks.py (RTOPilot's own side), progress.py (how progress is read),
+             launch.py (the learners' pages)
 schemas/config.json   every key, with title, description and examples
 """
 
@@ -12,10 +13,12 @@ from gateway.config.load import ENVIRONMENT, Limits, Listener, Settings, find_co
 from gateway.config.progress import ProgressConfig
 from gateway.config.rtopilot import Rtopilot
 from gateway.config.tenants import TenantConfig
+from gateway.launch.terms import LaunchConfig
 
 __all__ = [
     "ENVIRONMENT",
     "HooksConfig",
+    "LaunchConfig",
     "Limits",
     "Listener",
     "ProgressConfig",

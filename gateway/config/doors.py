@@ -14,7 +14,7 @@ from gateway.yamlfile import Place
 SHORT_TOKEN = 16
 
 
-def read_accepted(file: ConfigFile, here: tuple[str, str], *, plain: bool) -> Accepted:
+def read_accepted(file: ConfigFile, here: Place, *, plain: bool) -> Accepted:
     """The tenant's credentials; `plain`: they may be written out without a warning."""
     place = (*here, "inbound")
     per_operation = {
@@ -35,7 +35,7 @@ def read_group(file: ConfigFile, place: Place, *, plain: bool) -> tuple[Credenti
     return group
 
 
-def read_path(file: ConfigFile, here: tuple[str, str], accepted: Accepted, *, plain: bool) -> Secret | None:
+def read_path(file: ConfigFile, here: Place, accepted: Accepted, *, plain: bool) -> Secret | None:
     """The unguessable path that stands in for a credential where a kind is `none`."""
     place = (*here, "inbound", "path")
     path = file.secret(*place, plain=plain)

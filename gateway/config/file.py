@@ -147,7 +147,9 @@ def is_secret_place(path: Place) -> bool:
     match path:
         case ("store" | "secret", *_):
             return True
-        case ("tenants", _, "secrets", *_) | ("tenants", _, "rtopilot", "api_key", *_):
+        case ("tenants", _, "secrets", *_) | ("tenants", _, "lms", _, "secrets", *_):
+            return True
+        case ("tenants", _, "rtopilot", "api_key", *_):
             return True
         case ("tenants", _, "rtopilot", "hooks", "signature" | "merged" | "allow_unsigned", *_):
             return False

@@ -29,7 +29,7 @@ class HooksConfig:
 
 
 def read_hooks(
-    file: ConfigFile, here: tuple[str, str], inbound: tuple[Credential, ...], *, plain: bool
+    file: ConfigFile, here: Place, inbound: tuple[Credential, ...], *, plain: bool
 ) -> HooksConfig | None:
     """The tenant's rules, or None where it takes no webhooks; `inbound` is what its calls must present."""
     place = (*here, "rtopilot", "hooks")

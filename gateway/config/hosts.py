@@ -15,9 +15,10 @@ from gateway.mapping.expressions import Runtime
 from gateway.mapping.setting_values import is_host
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec
-from gateway.mapping.templates import Context, Template
+from gateway.mapping.templates import Context, NullHere, Template
 from gateway.outbound.addresses import Base, checked_base
 from gateway.secret import has_source
+from gateway.yamlfile import Place
 
 _OPEN_LEVELS = frozenset({"ac", "asn", "co", "com", "edu", "gov", "govt", "id", "net", "org"})
 
@@ -33,7 +34,7 @@ class VendorAddress:
 
 def read_address(
     file: ConfigFile,
-    here: tuple[str, str],
+    here: Place,
     mapping: MappingSpec,
     settings: TenantSettings,
     own: Base | None,
@@ -42,7 +43,8 @@ def read_address(
     scope = {"settings": settings.values(None, Runtime()), "bundle": settings.bundle, "probe": {}}
     context = Context(scope, Runtime())
     try:
-        hosts = {_bare(_text(host, context)): _from_settings(host) for host in mapping.server.hosts}
+        rendered = [(_host(host, context), _from_settings(host)) for host in mapping.server.hosts]
+        hosts = {_bare(host): from_settings for host, from_settings in rendered if host is not None}
         base = own.origin + own.path if own is not None else _text(mapping.server.base, context)
     except ExpressionError as error:
         file.problem((*here, "settings"), f"The vendor's address cannot be made. {error}", key=True)
@@ -66,7 +68,7 @@ def read_address(
     )
 
 
-def read_base_url(file: ConfigFile, here: tuple[str, str]) -> Base | None:
+def read_base_url(file: ConfigFile, here: Place) -> Base | None:
     """The address that config.yaml gives instead of the mapping's; None without one that can be called."""
     place = (*here, "base_url")
     written = file.text(*place)
@@ -86,6 +88,14 @@ def own_base(address: str) -> Base | HostRefused:
         return checked_base(address, hosts={_bare(address)}, public_only_hosts=())
     except HostRefused as refused:
         return refused
+
+
+def _host(template: Template, context: Context) -> str | None:
+    """None for a host whose setting is not given: there is none to call then."""
+    try:
+        return _text(template, context)
+    except NullHere:
+        return None
 
 
 def _text(template: Template, context: Context) -> str:

@@ -58,6 +58,14 @@ class Settings:
     tenants: Mapping[str, TenantConfig]
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
 
+    @property
+    def organisations(self) -> dict[str, tuple[str, ...]]:
+        """The tenants of each RTOPilot organisation, by its name in config.yaml."""
+        found: dict[str, tuple[str, ...]] = {}
+        for tenant in self.tenants.values():
+            found[tenant.organisation] = (*found.get(tenant.organisation, ()), tenant.name)
+        return found
+
     def session_secret(self) -> Secret:
         """The secret that encrypts vendor sessions; beside an SQLite store a key file is made for it.
 

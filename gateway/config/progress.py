@@ -11,6 +11,7 @@ from gateway.mapping.expressions import Runtime, nearest
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec
 from gateway.mapping.zones import RAILS_ZONES, find_zone
+from gateway.yamlfile import Place
 
 ZONE = "Australia/Sydney"
 """Where an organisation is of which nothing is said: RTOPilot is for Australian ones."""
@@ -34,7 +35,7 @@ class ProgressConfig:
 
 
 def read_progress(
-    file: ConfigFile, here: tuple[str, str], mapping: MappingSpec, settings: TenantSettings
+    file: ConfigFile, here: Place, mapping: MappingSpec, settings: TenantSettings
 ) -> ProgressConfig:
     place = (*here, "progress")
     units = file.value(*place, "units", default="all")
@@ -48,7 +49,7 @@ def read_progress(
     )
 
 
-def _read_every(file: ConfigFile, here: tuple[str, str]) -> float | None:
+def _read_every(file: ConfigFile, here: Place) -> float | None:
     place = (*here, "progress", "every")
     if not file.has(*place):
         return None
@@ -60,14 +61,14 @@ def _read_every(file: ConfigFile, here: tuple[str, str]) -> float | None:
     return every
 
 
-def _read_at(file: ConfigFile, here: tuple[str, str]) -> tuple[str, ...]:
+def _read_at(file: ConfigFile, here: Place) -> tuple[str, ...]:
     place = (*here, "progress", "at")
     written = file.source.at(place)
     times = written if isinstance(written, list) else []
     return tuple(sorted(text for at in range(len(times)) if (text := file.text(*place, at)) is not None))
 
 
-def _read_zone(file: ConfigFile, here: tuple[str, str]) -> str | None:
+def _read_zone(file: ConfigFile, here: Place) -> str | None:
     place = (*here, "progress", "zone")
     written = file.text(*place)
     if written is None:

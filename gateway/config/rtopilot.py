@@ -41,9 +41,7 @@ class Rtopilot:
     extra_fields: Mapping[Operation, ExtraFields] = field(default_factory=dict)
 
 
-def read_rtopilot(
-    file: ConfigFile, here: tuple[str, str], inbound: tuple[Credential, ...], *, plain: bool
-) -> Rtopilot:
+def read_rtopilot(file: ConfigFile, here: Place, inbound: tuple[Credential, ...], *, plain: bool) -> Rtopilot:
     """`inbound` is what RTOPilot's calls must present; `plain`: secrets may be written out."""
     place = (*here, "rtopilot")
     address = file.text(*place, "base_url")

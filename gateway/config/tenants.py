@@ -1,7 +1,9 @@
-"""One tenant of config.yaml: one RTOPilot organisation joined to one vendor account, checked and frozen.
+"""The tenants of config.yaml: each one RTOPilot organisation joined to one vendor account, checked, frozen.
 
-`inbound` says who may come in (doors.py), `vendor` where calls may go (hosts.py), `rtopilot` where progress
-goes (rtopilot.py) and what comes from there by webhook (hooks.py), `progress` how it is read (progress.py).
+An organisation with several LMSs (`lms:`, joined.py) makes a tenant of each, named `acme/media`; they share
+what the organisation says: its door, its RTOPilot, its windows. `inbound` says who may come in (doors.py),
+`vendor` where calls may go (hosts.py), `rtopilot` where progress goes (rtopilot.py) and what comes from there
+by webhook (hooks.py), `progress` how it is read (progress.py), `launch` what learners' pages say (launch.py).
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ from typing import Any
 from gateway.config.doors import read_accepted, read_path
 from gateway.config.file import ConfigFile
 from gateway.config.hosts import VendorAddress, read_address, read_base_url
+from gateway.config.joined import Joined, read_joined
+from gateway.config.launch import read_launch
 from gateway.config.progress import ProgressConfig, read_progress
 from gateway.config.rtopilot import Rtopilot, read_rtopilot
 from gateway.contract import OPTIONAL, Operation
 from gateway.errors import ProblemsFound
+from gateway.launch.terms import LaunchConfig
 from gateway.mapping.expressions import nearest
 from gateway.mapping.load import load_mapping
 from gateway.mapping.schema import data_folder
 from gateway.mapping.settings import TenantSettings, resolve_settings
 from gateway.mapping.spec import MappingSpec
+from gateway.outbound.addresses import Base
 from gateway.rtopilot.credentials import Accepted
 from gateway.secret import Secret
 from gateway.yamlfile import Place
@@ -40,11 +46,16 @@ log = logging.getLogger(__name__)
 class TenantConfig:
     """Everything one tenant needs to be served.
 
-    `path` stands in place of the name in the tenant's addresses. `names` are the vendor's real wire names for
-    those the mapping calls provisional.
+    `organisation` is its name in config.yaml, the same for all LMSs of one RTOPilot; `alias` is the name of
+    this LMS there, None where ids carry none; `here` is where config.yaml speaks of it. `path` stands in
+    place of the organisation's name in its addresses. `names` are the vendor's real wire names for those the
+    mapping calls provisional.
     """
 
     name: str
+    organisation: str
+    alias: str | None
+    here: Place
     mapping: MappingSpec = field(repr=False)
     vendor: VendorAddress
     settings: TenantSettings
@@ -59,6 +70,7 @@ class TenantConfig:
     repeat_window_s: float
     grace_s: float
     names: Mapping[str, str]
+    launch: LaunchConfig = LaunchConfig()
 
     @property
     def base(self) -> str:
@@ -77,8 +89,18 @@ class TenantConfig:
 
     @property
     def door(self) -> str:
-        """The segment after `/t/` in this tenant's addresses; a secret where `path` is given."""
-        return self.name if self.path is None else self.path.reveal()
+        """The segment after `/t/` in the organisation's addresses; a secret where `path` is given."""
+        return self.organisation if self.path is None else self.path.reveal()
+
+    @property
+    def events_door(self) -> str:
+        """What stands between `/t/` and `/lms-events` in the address of this LMS's webhooks."""
+        return self.door if self.alias is None else f"{self.door}/{self.alias}"
+
+    @property
+    def shared(self) -> Place:
+        """Where config.yaml speaks of the organisation."""
+        return ("tenants", self.organisation)
 
 
 @dataclass(slots=True)
@@ -88,9 +110,9 @@ class MappingFiles:
     file: ConfigFile
     loaded: dict[Path, MappingSpec | None] = field(default_factory=dict)
 
-    def of(self, tenant: str) -> MappingSpec | None:
-        """The tenant's mapping; its own problems are added to the report."""
-        path: Place = ("tenants", tenant, "mapping")
+    def of(self, here: Place, tenant: str) -> MappingSpec | None:
+        """The mapping of a tenant of which config.yaml speaks `here`; its own problems join the report."""
+        path: Place = (*here, "mapping")
         written = self.file.text(*path)
         if not written:
             return None
@@ -143,57 +165,81 @@ def read_tenants(file: ConfigFile) -> dict[str, TenantConfig]:
             fix = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:41]
             message = "A tenant's name stands in addresses: a-z, 0-9 and -, at most 41 characters."
             file.problem(("tenants", name), message, fix=f"Write `{fix or 'acme'}`.", key=True)
-        tenant = _read_tenant(file, name, mappings)
-        if tenant is not None:
-            found[name] = tenant
+        found.update({tenant.name: tenant for tenant in _read_organisation(file, name, mappings)})
     _refuse_same_door(file, found)
     return found
 
 
-def _read_tenant(file: ConfigFile, name: str, mappings: MappingFiles) -> TenantConfig | None:
-    here = ("tenants", name)
-    mapping = mappings.of(name)
-    own = read_base_url(file, here)
+def _read_organisation(file: ConfigFile, name: str, mappings: MappingFiles) -> list[TenantConfig]:
+    """A tenant for each LMS of an organisation."""
+    joined = read_joined(file, name)
+    vendors = [_read_vendor(file, each, mappings) for each in joined]
     # a stand-in on this machine: its secrets protect nothing
-    plain = own is not None and own.origin.startswith("http:")
+    plain = bool(vendors) and all(vendor.plain for vendor in vendors)
+    here: Place = ("tenants", name)
     accepted = read_accepted(file, here, plain=plain)
-    path = read_path(file, here, accepted, plain=plain)
-    rtopilot = read_rtopilot(file, here, accepted.default, plain=plain)
-    off = _read_off(file, here)
-    repeat_window_s = file.seconds(*here, "repeat_window", default=900.0)
-    grace_s = file.seconds(*here, "grace", default=45.0)
+    shared: dict[str, Any] = {
+        "organisation": name,
+        "accepted": accepted,
+        "path": read_path(file, here, accepted, plain=plain),
+        "rtopilot": read_rtopilot(file, here, accepted.default, plain=plain),
+        "off": _read_off(file, here),
+        "adopt_unknown_ids": file.value(*here, "adopt_unknown_ids", default="read") == "read",
+        "push_adopted_completed": file.value(*here, "adopted_completed", default="hold") == "push",
+        "repeat_window_s": file.seconds(*here, "repeat_window", default=900.0),
+        "grace_s": file.seconds(*here, "grace", default=45.0),
+    }
+    tenants = [_read_tenant(file, each, vendor, shared) for each, vendor in zip(joined, vendors, strict=True)]
+    return [tenant for tenant in tenants if tenant is not None] if file.is_sound(name) else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Vendor:
+    """The mapping of one LMS, and the address that config.yaml gives instead of the mapping's."""
+
+    mapping: MappingSpec | None
+    own: Base | None
+
+    @property
+    def plain(self) -> bool:
+        return self.own is not None and self.own.origin.startswith("http:")
+
+
+def _read_vendor(file: ConfigFile, joined: Joined, mappings: MappingFiles) -> _Vendor:
+    return _Vendor(mapping=mappings.of(joined.here, joined.name), own=read_base_url(file, joined.here))
+
+
+def _read_tenant(
+    file: ConfigFile, joined: Joined, vendor: _Vendor, shared: Mapping[str, Any]
+) -> TenantConfig | None:
+    here, mapping, organisation = joined.here, vendor.mapping, str(shared["organisation"])
     if mapping is None:
         return None
-    secrets = _read_secrets(file, here, mapping, plain=plain)
+    secrets = _read_secrets(file, here, mapping, plain=vendor.plain)
     settings = resolve_settings(mapping, file.source, (*here, "settings"))
     file.hidden.update(settings.sensitive(file.object(*here, "settings")))
     names = _read_names(file, here, mapping)
-    progress = read_progress(file, here, mapping, settings)
-    address = read_address(file, here, mapping, settings, own) if file.is_sound(name) else None
-    if address is None or not file.is_sound(name):
+    own_progress = file.has(*here, "progress")
+    progress = read_progress(file, here if own_progress else ("tenants", organisation), mapping, settings)
+    address = read_address(file, here, mapping, settings, vendor.own) if file.is_sound(organisation) else None
+    if address is None:
         return None
     return TenantConfig(
-        name=name,
+        name=joined.name,
+        alias=joined.alias,
+        here=here,
         mapping=mapping,
         vendor=address,
         settings=settings,
         secrets=secrets,
-        accepted=accepted,
-        path=path,
-        off=off,
-        rtopilot=rtopilot,
         progress=progress,
-        adopt_unknown_ids=file.value(*here, "adopt_unknown_ids", default="read") == "read",
-        push_adopted_completed=file.value(*here, "adopted_completed", default="hold") == "push",
-        repeat_window_s=repeat_window_s,
-        grace_s=grace_s,
         names=names,
+        launch=read_launch(file, here, ("tenants", organisation)),
+        **shared,
     )
 
 
-def _read_secrets(
-    file: ConfigFile, here: tuple[str, str], mapping: MappingSpec, *, plain: bool
-) -> dict[str, Secret]:
+def _read_secrets(file: ConfigFile, here: Place, mapping: MappingSpec, *, plain: bool) -> dict[str, Secret]:
     place = (*here, "secrets")
     given = file.object(*place)
     if file.has(*place) and not isinstance(file.source.document.node(place).data, dict):
@@ -207,13 +253,13 @@ def _read_secrets(
     for secret in mapping.secrets.values():
         if secret.required and given.get(secret.name) is None and secret.name not in meant:
             why = f": {secret.help}" if secret.help else ""
-            fix = f'Write `secrets: {{{secret.name}: "${{env:{_env_name(here[1], secret.name)}}}"}}`.'
+            fix = f'Write `secrets: {{{secret.name}: "${{env:{_env_name(_name_of(here), secret.name)}}}"}}`.'
             file.problem(place, f"The secret `{secret.name}` is missing{why}.", fix=fix, key=True)
     read = {name: file.secret(*place, name, plain=plain) for name in given if name in mapping.secrets}
     return {name: secret for name, secret in read.items() if secret is not None}
 
 
-def _read_names(file: ConfigFile, here: tuple[str, str], mapping: MappingSpec) -> dict[str, str]:
+def _read_names(file: ConfigFile, here: Place, mapping: MappingSpec) -> dict[str, str]:
     place = (*here, "names")
     found: dict[str, str] = {}
     for name in file.object(*place):
@@ -224,7 +270,7 @@ def _read_names(file: ConfigFile, here: tuple[str, str], mapping: MappingSpec) -
     return found
 
 
-def _read_off(file: ConfigFile, here: tuple[str, str]) -> frozenset[Operation]:
+def _read_off(file: ConfigFile, here: Place) -> frozenset[Operation]:
     place = (*here, "operations")
     off = frozenset(
         operation for operation in Operation if file.value(*place, operation.value) in (False, "off")
@@ -240,15 +286,20 @@ def _read_off(file: ConfigFile, here: tuple[str, str]) -> frozenset[Operation]:
 def _refuse_same_door(file: ConfigFile, tenants: Mapping[str, TenantConfig]) -> None:
     doors: dict[str, str] = {}
     for tenant in tenants.values():
-        other = doors.setdefault(tenant.door, tenant.name)
-        if other != tenant.name:
+        other = doors.setdefault(tenant.door, tenant.organisation)
+        if other != tenant.organisation:
             message = f"`{other}` has the same path: calls for one would reach the other."
-            file.problem(("tenants", tenant.name, "inbound", "path"), message, fix="Make a fresh one.")
+            file.problem((*tenant.shared, "inbound", "path"), message, fix="Make a fresh one.")
 
 
 def _did_you_mean(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     near = nearest(name, known)
     return f"Write `{near}`." if near else f"It has: {', '.join(known) or 'none'}."
+
+
+def _name_of(here: Place) -> str:
+    """What a tenant of which config.yaml speaks `here` is called in names of the environment."""
+    return "_".join(str(part) for part in here if part not in ("tenants", "lms"))
 
 
 def _env_name(tenant: str, secret: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.engine import requests
 from gateway.engine.calls import Call, Outcome, Reply, Verdict
 from gateway.engine.frame import Frame, mismade
-from gateway.engine.pages import Pager
+from gateway.engine.pages import Pager, step_of
 from gateway.errors import ExpressionError, VendorFault
 from gateway.mapping.expressions import truthy
 from gateway.mapping.spec import CallSpec
@@ -64,6 +64,7 @@ def ask(frame: Frame, asked: Question, *, again: bool = False) -> Asking:
     """Make the call, or read all pages of the list; apply `items`, `keep` and `pick`.
 
     An answer that has not the shape the mapping needs is `fail`, after a write `unknown`.
+    Raises InternalError before anything is sent when `pages.step` is no number.
     """
     call = replace(asked.call, again=True) if again else asked.call
     if asked.spec.items is not None:
@@ -78,7 +79,8 @@ def _verdict(reply: Reply) -> Verdict:
 
 
 def _listed(frame: Frame, asked: Question, call: Call) -> Asking:
-    spec, pager = asked.spec, Pager(asked.spec.pages, frame)
+    spec, step = asked.spec, step_of(asked.spec.pages, frame, **asked.scope)
+    pager = Pager(spec.pages, frame, step=step)
     collected: list[Any] = []
     following: Call | None = pager.start(call)
     while following is not None:

@@ -37,17 +37,21 @@ def failure(frame: Frame, reply: Reply, verdict: Verdict) -> GatewayError:
             return VendorFault(detail=detail)
 
 
-def absence(frame: Frame, detail: str) -> GatewayError:
-    """What `absent` means depends on what RTOPilot wanted: docs/mapping-language.md, "Outcomes"."""
+def absence(frame: Frame, detail: str, say: str | None = None) -> GatewayError:
+    """What `absent` means depends on what RTOPilot wanted: docs/mapping-language.md, "Outcomes".
+
+    `say` is the mapping's own sentence, where it has one.
+    """
     match frame.operation:
         case Operation.GET_ENROLMENT:
-            return NotFound("The LMS no longer has this enrolment.", code="unknown_enrolment", detail=detail)
+            text = say or "The LMS no longer has this enrolment."
+            return NotFound(text, code="unknown_enrolment", detail=detail)
         case Operation.GET_COURSE:
-            return NotFound("The LMS has no such course.", code="unknown_course", detail=detail)
+            return NotFound(say or "The LMS has no such course.", code="unknown_course", detail=detail)
         case Operation.GET_COURSES:
-            return NotFound(ABSENT, code="vendor_absent", detail=detail)
+            return NotFound(say or ABSENT, code="vendor_absent", detail=detail)
         case _:
-            return Refused(ABSENT, code="vendor_absent", detail=detail)
+            return Refused(say or ABSENT, code="vendor_absent", detail=detail)
 
 
 def sentence(frame: Frame, verdict: Verdict) -> str:

@@ -26,7 +26,7 @@ class Outcome:
 
     `record` and `key` are a new enrolment's; `manual` is a sentence for the manual list;
     `courses` a course list; `progress` a reading, and `reading` what the vendor's answer gave for it
-    (None when every step was skipped: then nothing was seen at the vendor).
+    (None when every step that asks was skipped: then nothing was seen at the vendor).
     """
 
     record: Mapping[str, Any] | None = None
@@ -119,10 +119,12 @@ def read_progress(frame: Frame, *, units: bool = False) -> Work:
     read = own.steps if own is not None else progress.read if units else progress.brief
     reader = replace(frame, operation=Operation.GET_ENROLMENT, steps={}, warnings=[], results={})
     yield from steps.run(reader, read, Resume())
-    values = (reader.steps[step.id] for step in reversed(read))
+    given = (step for step in reversed(read) if step.check is None or step.check.value is not None)
+    values = (reader.steps[step.id] for step in given)
     reading = next((value for value in values if value is not None), None)
+    asked = any(step.check is None and reader.steps[step.id] is not None for step in read)
     return Outcome(
-        reading=reading,
+        reading=reading if asked else None,
         progress=shape.progress(progress.policy, reading or {}),
         warnings=tuple(reader.warnings),
     )

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from gateway.engine.calls import Body, Call, Reply
-from gateway.engine.frame import Frame
-from gateway.errors import VendorFault
+from gateway.engine.frame import Frame, mismade
+from gateway.errors import ExpressionError, VendorFault
 from gateway.mapping.expressions import truthy
 from gateway.mapping.spec import Pages
 from gateway.mapping.templates import as_text
@@ -23,17 +23,37 @@ REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 PRINTABLE = "%/:@!$&'()*+,;=~-._?[]"
 
 
+def step_of(pages: Pages | None, frame: Frame, **scope: Any) -> int | None:
+    """How much the page number grows by the mapping's `step`; None where it does not say.
+
+    Raises InternalError for anything but a whole number of 1 or more.
+    """
+    if pages is None or pages.step is None:
+        return None
+    try:
+        value = pages.step.render(frame.context(**scope))
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value % 1:
+            raise ExpressionError("a whole number of 1 or more is needed")
+    except ExpressionError as error:
+        raise mismade(error, pages.step.place) from error
+    return int(value)
+
+
 class Pager:
     """Follows the pages of one list. `start` shapes the first call, `next` the following one or None.
 
-    Raises VendorFault when there are more than `limit` pages, a page repeats the last one, or a link
-    leaves the mapping's hosts: a list cut short must never pass for a whole one.
+    `step` is how much the page number or offset grows, None as usual. Raises VendorFault when there are more
+    than `limit` pages or fewer items than `total`, when a page repeats the last one, or when a link leaves
+    the mapping's hosts: a list cut short must never pass for a whole one.
     """
 
-    def __init__(self, pages: Pages | None, frame: Frame) -> None:
+    def __init__(self, pages: Pages | None, frame: Frame, *, step: int | None = None) -> None:
         self._pages = pages or NONE
         self._frame = frame
         self._at = self._pages.first
+        self._step = step
+        self._read = 0
+        self._total: float | None = None
         self._last_items: list[Any] = []
         self._last_next: Any = None
         self.count = 0
@@ -50,11 +70,28 @@ class Pager:
         """The call for the page after this one, or None when this was the last.
 
         `items` are all of the page, before `keep`; `scope` is what `stop` and `next` see.
-        Raises VendorFault, and ExpressionError when `stop` or `next` cannot be evaluated.
+        Raises VendorFault, and ExpressionError when `stop`, `next` or `total` cannot be evaluated.
         """
         self.count += 1
-        if self._pages.kind == "none":
-            return None
+        self._read += len(items)
+        if items or self.count == 1:  # beyond the end some vendors tell a total of 0
+            self._note_total(scope)
+        following = None if self._pages.kind == "none" else self._next(call, reply, items, scope)
+        if following is None and self._total is not None and self._read < self._total:
+            raise VendorFault(detail=f"pages: {self._read} items came, of {self._total:g}")
+        return following
+
+    def _note_total(self, scope: Mapping[str, Any]) -> None:
+        """The newest total that a page tells: a list may change while it is read."""
+        total = self._pages.total
+        value = None if total is None else total.evaluate(scope, self._frame.runtime)
+        if value is None:
+            return
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise VendorFault(detail="pages: the total is not a number")
+        self._total = value
+
+    def _next(self, call: Call, reply: Reply, items: list[Any], scope: Mapping[str, Any]) -> Call | None:
         if items and items == self._last_items:
             raise VendorFault(detail="pages: a page repeats the one before")
         self._last_items = items
@@ -86,7 +123,7 @@ class Pager:
         if not items and (pages.kind != "page" or pages.stop is None):
             return None
         # the rows that came, not the rows asked for: a vendor that gives fewer must not make us skip some
-        self._at += len(items) if pages.kind == "offset" else 1
+        self._at += self._step or (len(items) if pages.kind == "offset" else 1)
         assert pages.where is not None
         return put(call, pages.where, self._at)
 

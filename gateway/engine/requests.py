@@ -94,7 +94,10 @@ def _path_value(value: Any, style: PathStyle) -> str:
         raise unsendable(f"a path value that is empty or longer than {MAX_PATH_VALUE} characters")
     if any(letter in style.refuse or letter < " " or letter == "\x7f" for letter in text):
         raise unsendable("a character that this path cannot hold")
-    return quote(_encodable(text, "the path"), safe=style.keep)
+    encoded = quote(_encodable(text, "the path"), safe=style.keep)
+    for letter in style.encode:
+        encoded = encoded.replace(letter, f"%{ord(letter):02X}")
+    return encoded
 
 
 def _encodable(text: str, where: str) -> str:

@@ -17,6 +17,7 @@ from gateway.contract import Operation
 from gateway.engine import lookup
 from gateway.engine.ask import YIELDS, Answer, Question, ask, question, valued
 from gateway.engine.calls import Call, Commit, Outcome, Reply, Verdict
+from gateway.engine.checks import checked
 from gateway.engine.doubt import Doubt, InDoubt, NotDone, Resume, StepResult
 from gateway.engine.failures import absence, failure, shown
 from gateway.engine.frame import Frame
@@ -66,12 +67,21 @@ def one(frame: Frame, step: Step, doubt: Doubt | None, *, settle_only: bool) -> 
         if doubt is None and not frame.holds(step.when):
             return StepResult(value=None)
         if step.mint:
-            return StepResult(value={name: mint(frame) for name in step.mint})
+            return StepResult(value={name: _standing(frame, name) or mint(frame) for name in step.mint})
+        if step.check is not None and doubt is None:
+            return checked(frame, step, step.check)
         return (yield from _Step(frame, step, doubt, settle_only).result())
     except (GatewayError, InDoubt, NotDone) as error:
         if not step.optional:
             raise
         return _optional(step, error)
+
+
+def _standing(frame: Frame, name: str) -> str | None:
+    """The value of that name in the enrolment that stands already: made once, as long as it is active."""
+    record = (frame.root.get("known") or {}).get("enrolment") or {}
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def mint(frame: Frame) -> str:

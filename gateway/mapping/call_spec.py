@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.mapping.expressions import Expression
-from gateway.mapping.styles import BodyKind, Effect, Outcome, PathStyle
+from gateway.mapping.styles import BodyKind, CheckOutcome, Effect, Outcome, PathStyle
 from gateway.mapping.templates import Template
 
 
@@ -30,13 +30,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """How a list is read page by page. `where` is the request part and key, such as ("query", "page")."""
+    """How a list is read page by page. `where` is the request part and key, such as ("query", "page").
+
+    `step`: how much the page number or offset grows; None for 1, and for the rows that came of an offset.
+    """
 
     kind: Literal["none", "page", "offset", "cursor", "link", "next-url", "until-empty"]
     where: tuple[str, str] | None = None
     first: int = 1
     size_where: tuple[str, str] | None = None
     per: int | None = None
+    step: Template | None = None
+    total: Expression | None = None
     stop_short: bool = False
     stop: Expression | None = None
     next: Expression | None = None
@@ -125,8 +130,26 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRule:
+    """One rule of a check: when `when` holds the step ends with `outcome`."""
+
+    place: str
+    when: Expression
+    outcome: CheckOutcome = "refused"
+    say: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A step that sends nothing: the first rule that holds ends it, otherwise it gives `value`."""
+
+    rules: tuple[CheckRule, ...] = ()
+    value: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of an operation: one action, branches tried in order, or values minted once."""
+    """One step of an operation: one action, branches tried in order, values minted once, or a check."""
 
     id: str
     place: str
@@ -135,6 +158,7 @@ class Step:
     action: Action | None = None
     first: tuple[Action, ...] = ()
     mint: tuple[str, ...] = ()
+    check: Check | None = None
     remember: MappingType[str, Template] = field(default_factory=dict)
     undo: Action | None = None
     optional: bool = False

@@ -21,9 +21,9 @@ _ARGUMENT = re.compile(r"\bargs\.([A-Za-z_][A-Za-z0-9_]*)")
 _ONLY_LISTS = ("keep", "pick", "pages")
 _PAGE_KEYS = {
     "none": {"size", "per"},
-    "page": {"number", "first", "size", "per", "stop"},
-    "until-empty": {"number", "first", "size", "per"},
-    "offset": {"offset", "first", "size", "per", "stop"},
+    "page": {"number", "first", "step", "size", "per", "stop"},
+    "until-empty": {"number", "first", "step", "size", "per"},
+    "offset": {"offset", "first", "step", "size", "per", "stop"},
     "cursor": {"send", "next", "size", "per", "stop"},
     "link": {"rel", "same_host", "size", "per", "stop"},
     "next-url": {"next", "same_host", "size", "per", "stop"},
@@ -107,7 +107,7 @@ class Calls:
             keep=self._expression(where, "keep", after, item=True),
             pick=self._expression(where, "pick", after, item=True),
             none=cast(Outcome, where.get("none", "absent")),
-            pages=self._pages(where, after.plus(items=None)),
+            pages=self._pages(where, names, after.plus(items=None)),
             value=self._value(where, self.after(where, after)),
         )
 
@@ -195,7 +195,8 @@ class Calls:
 
     # Pages.
 
-    def _pages(self, where: Origin, names: Names) -> Pages | None:
+    def _pages(self, where: Origin, before: Names, names: Names) -> Pages | None:
+        """`before` are the names before anything is sent, `names` those after a page."""
         if "pages" not in where:
             return None
         node, path = where["pages"], where.path("pages")
@@ -208,6 +209,8 @@ class Calls:
             first=node.get("first", 0 if node["kind"] == "offset" else 1),
             size_where=_spot(node.get("size")),
             per=node.get("per"),
+            step=self.source.optional_template(node, "step", path, before),
+            total=self.source.optional_expression(node, "total", path, names),
             stop_short=stop == "short",
             stop=None if stop in (None, "short") else self.source.expression(stop, (*path, "stop"), names),
             next=self.source.optional_expression(node, "next", path, names),
@@ -217,7 +220,7 @@ class Calls:
         )
 
     def _check_pages(self, node: Node, path: Path) -> None:
-        for key in node.keys() - _PAGE_KEYS[node["kind"]] - {"kind", "limit"}:
+        for key in node.keys() - _PAGE_KEYS[node["kind"]] - {"kind", "limit", "total"}:
             self.source.problem(
                 (*path, key), f"Pages of kind `{node['kind']}` have no `{key}`.", fix="Remove it.", key=True
             )

@@ -19,6 +19,7 @@ from gateway.mapping.units import seconds
 SENTENCES = ("acknowledge", "refuse", "manual")
 FORMS = (*SENTENCES, "by", "choose")
 COURSES = (Operation.GET_COURSES, Operation.GET_COURSE)
+MAKES = (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT)
 PROGRESS_NEEDS = ("completed", "percent")
 _BESIDE_CHOOSE = frozenset({"choose", "of"})
 
@@ -137,8 +138,8 @@ class Operations:
     # Steps, and what comes of them.
 
     def _by_steps(self, node: Node, path: Path, names: Names, common: dict[str, Any]) -> OperationSpec:
-        steps, after = self.steps.steps(node.get("steps"), (*path, "steps"), names)
         operation: Operation = common["operation"]
+        steps, after = self.steps.steps(node.get("steps"), (*path, "steps"), self._in_steps(operation, names))
         if operation in COURSES:
             self._check_courses(node, path, steps)
         if operation is Operation.CREATE_ENROLMENT:
@@ -160,6 +161,12 @@ class Operations:
             **self._courses(node, path, after),
             **common,
         )
+
+    def _in_steps(self, operation: Operation, names: Names) -> Names:
+        """What steps know besides: looked up only when the run's turn has come."""
+        if operation not in MAKES:
+            return names
+        return names.plus(known={**names.tree["known"], "enrolment": self.record})
 
     def _check_record(self, node: Node, path: Path) -> None:
         for key in ("record", "key"):

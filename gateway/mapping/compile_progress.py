@@ -42,7 +42,7 @@ class ProgressCompiler:
             brief=brief,
             units=_gives_units(own if isinstance(own, list) else nodes),
             polls=self._polls(node),
-            webhook=self._webhook(node),
+            webhooks=self._webhooks(node),
         )
 
     def _rows(self) -> Rows:
@@ -66,9 +66,7 @@ class ProgressCompiler:
         )
         return polls.polls(node.get("poll"))
 
-    def _webhook(self, node: Node) -> Webhook | None:
-        if "webhook" not in node:
-            return None
+    def _webhooks(self, node: Node) -> tuple[Webhook, ...]:
         webhooks = Webhooks(
             source=self.source,
             rows=self._rows(),
@@ -81,7 +79,7 @@ class ProgressCompiler:
             can_read=self._can_read(),
             polled=self.source.at(("progress", "poll")) is not None,
         )
-        return webhooks.webhook(node["webhook"])
+        return webhooks.webhooks(node.get("webhook"))
 
 
 def _gives_units(nodes: list[Node] | None) -> bool:

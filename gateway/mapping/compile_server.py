@@ -45,7 +45,7 @@ def server_defaults(server: Node) -> ServerDefaults:
 
 
 def _path_style(node: Node) -> PathStyle:
-    return PathStyle(keep=node.get("keep", ""), refuse=node.get("refuse", ""))
+    return PathStyle(keep=node.get("keep", ""), encode=node.get("encode", ""), refuse=node.get("refuse", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Servers:
         hosts, soap = node.get("hosts"), node.get("soap", {})
         self._check_hosts(hosts)
         self._check_base(node.get("base", ""), hosts)
+        self._check_path(node.get("path", {}))
         return Server(
             base=self.source.template(node.get("base", ""), (*PATH, "base"), self.names),
             hosts=tuple(
@@ -137,6 +138,11 @@ class Servers:
 
     def _check_base(self, base: str, hosts: Any) -> None:
         path = (*PATH, "base")
+        for name in _HOST_SETTING.findall(base):
+            setting = self.source.at(("settings", name))
+            if isinstance(setting, dict) and setting.get("type") == "link":
+                message = f"`{name}` is a link for people; no call is made to it."
+                self.source.problem(path, message, fix="Use a `host` or `url`.")
         match = _BASE_HOST.match(base)
         if "${" not in base and match is None and base:
             self.source.problem(
@@ -151,6 +157,15 @@ class Servers:
             self.source.problem(
                 path, f"`{host}` is not among `hosts`, so no call may go there.", fix="Add it to `hosts`."
             )
+
+    def _check_path(self, node: Node) -> None:
+        for letter in node.get("encode", ""):
+            if letter in node.get("keep", ""):
+                self.source.problem(
+                    (*PATH, "path", "encode"),
+                    f"`{letter}` cannot be encoded and stay as it is.",
+                    fix="Remove it here, or from `keep`.",
+                )
 
     # Budget.
 

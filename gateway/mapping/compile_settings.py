@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,16 @@ from gateway.mapping.source import Source
 from gateway.mapping.spec import Bundle, ChoiceSource, Secret, Setting
 from gateway.mapping.templates import Path
 
-_ONLY_FOR = {
+_PATTERNED = ("text", "template", "host", "url", "link")
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
     "of": ("choice", "map"),
     "from": ("choice",),
     "item": ("list",),
     "uses": ("template",),
-    "pattern": ("text", "template", "host", "url"),
+    "pattern": _PATTERNED,
+    "refuse": _PATTERNED,
 }
-_SPELT = ("text", "host", "url", "zone", "choice", "template")
+_SPELT = ("text", "host", "url", "link", "zone", "choice", "template")
 """Types whose values are text as it was written: `126` stays `"126"`, `1.10` stays `"1.10"`."""
 
 
@@ -47,18 +50,52 @@ class Settings:
             default=self._spelt(node, path),
             help=node.get("help", ""),
             example=node.get("example"),
-            pattern=node.get("pattern"),
+            pattern=self._pattern(node, "pattern", path),
+            refuse=self._pattern(node, "refuse", path),
             secret=node.get("secret", False),
             of=tuple(of) if isinstance(of, list) else (),
             of_type=of if isinstance(of, str) else "text",
-            item=node.get("item", {}),
+            item=dict(self._fields(node.get("item", {}), (*path, "item"))),
             uses=tuple(node.get("uses", ())),
             source=self._choices(node["from"], (*path, "from")) if "from" in node else None,
         )
         self._check_keys(setting, node, path)
-        if setting.pattern is None or self._check_pattern(setting.pattern, (*path, "pattern")):
-            self._check_default(setting, path)
+        self._check_default(setting, path)
         return setting
+
+    def _fields(self, nodes: Node, path: Path) -> Iterator[tuple[str, Setting]]:
+        """The fields of a list's objects: a type word, or the type with what else is wanted."""
+        for key, written in nodes.items():
+            node = {"type": written} if isinstance(written, str) else written
+            name, where = key.removesuffix("?"), (*path, key)
+            self._check_field(name, key, node, nodes, where)
+            yield (
+                name,
+                Setting(
+                    name=name,
+                    type=node["type"],
+                    required=node.get("required", name == key),
+                    pattern=self._pattern(node, "pattern", where),
+                    refuse=self._pattern(node, "refuse", where),
+                    help=node.get("help", ""),
+                ),
+            )
+
+    def _check_field(self, name: str, key: str, node: Node, nodes: Node, path: Path) -> None:
+        for pattern in ("pattern", "refuse"):
+            if pattern in node and node["type"] not in _PATTERNED:
+                self._no_key(node["type"], (*path, pattern))
+        if name != key and name in nodes:
+            self.source.problem(
+                path, f"`{name}` stands here already.", fix="Remove one of the two.", key=True
+            )
+        elif name != key and node.get("required"):
+            message = f"`{key}` may be left out, so it is not `required`."
+            self.source.problem((*path, "required"), message, fix="Remove it, or the `?`.", key=True)
+
+    def _no_key(self, kind: str, path: Path) -> None:
+        message = f"A setting of type `{kind}` has no `{path[-1]}`."
+        self.source.problem(path, message, fix="Remove it.", key=True)
 
     def _spelt(self, node: Node, path: Path) -> Any:
         default = node.get("default")
@@ -70,9 +107,7 @@ class Settings:
         kind = setting.type
         for key in node:
             if kind not in _ONLY_FOR.get(key, (kind,)):
-                self.source.problem(
-                    (*path, key), f"A setting of type `{kind}` has no `{key}`.", fix="Remove it.", key=True
-                )
+                self._no_key(kind, (*path, key))
         broken = any(self.source.is_broken((*path, key)) for key in ("of", "from", "item"))
         if kind == "choice" and not setting.of and "from" not in node and not broken:
             self.source.problem(
@@ -89,19 +124,20 @@ class Settings:
                 key=True,
             )
 
-    def _check_pattern(self, pattern: str, path: Path) -> bool:
+    def _pattern(self, node: Node, key: str, path: Path) -> str | None:
+        """A pattern; None, with a problem noted, for one that does not work."""
+        if key not in node:
+            return None
         options = re2.Options()
         options.log_errors = False
         try:
-            re2.compile(pattern, options)
+            re2.compile(node[key], options)
         except (re2.error, UnicodeError):
-            self.source.problem(
-                path,
-                "This pattern does not work.",
-                fix="RE2 is used: no look-around and no back-references.",
-            )
-            return False
-        return True
+            fix = "RE2 is used: no look-around and no back-references."
+            self.source.problem((*path, key), "This pattern does not work.", fix=fix)
+            return None
+        pattern: str = node[key]
+        return pattern
 
     def _check_default(self, setting: Setting, path: Path) -> None:
         """The default is what the type says; a choice from the vendor's list cannot be checked here."""

@@ -12,14 +12,16 @@ from gateway.mapping.names import REPLY, Names
 from gateway.mapping.origin import Node, Origin
 from gateway.mapping.pruning import placed
 from gateway.mapping.source import Source
-from gateway.mapping.spec import Action, Confirm, Step
+from gateway.mapping.spec import Action, Check, CheckRule, Confirm, Step
 from gateway.mapping.templates import Path
 from gateway.mapping.units import seconds
 
-FORMS = ("call", "use", "first", "mint")
+FORMS = ("call", "use", "first", "mint", "check")
 WRITE_FIX = "Add one of:  confirm: (look it up)   repeat: safe   repeat: never"
 _BESIDE_FIRST = frozenset({"id", "when", "first", "remember", "undo", "optional"})
 _BESIDE_MINT = frozenset({"id", "when", "mint"})
+_BESIDE_CHECK = frozenset({"id", "when", "check", "value", "remember"})
+_BESIDE = {"first": _BESIDE_FIRST, "mint": _BESIDE_MINT, "check": _BESIDE_CHECK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Steps:
             action=replace(action, when=None) if action else None,
             first=self._branches(node, path, names) if form == "first" else (),
             mint=tuple(node.get("mint", ())),
-            remember=self._remember(node, path, names),
+            check=self._check(node, path, names) if form == "check" else None,
+            remember=self._remember(node, path, names, replied=form != "check"),
             undo=self._undo(node, path, names),
             optional=node.get("optional", False),
         )
@@ -102,22 +105,40 @@ class Steps:
         forms = [key for key in FORMS if key in node]
         if not forms and any(self.source.is_broken((*path, key)) for key in FORMS):
             return None
+        if not forms and "value" in node and node.keys() <= _BESIDE_CHECK:
+            return "check"  # something is worked out, and nothing can be wrong with it
         if len(forms) != 1:
             given = f"; here are {', '.join(forms)}" if forms else ""
             self.source.problem(
                 path,
-                f"A step has exactly one of `call`, `use`, `first` and `mint`{given}.",
+                f"A step has exactly one of `call`, `use`, `first`, `mint` and `check`{given}.",
                 fix=None if forms else "Add `call: GET /…`.",
             )
             return None
-        allowed = {"first": _BESIDE_FIRST, "mint": _BESIDE_MINT}.get(forms[0])
+        allowed = _BESIDE.get(forms[0])
         for key in node.keys() - allowed if allowed is not None else ():
             fix = "Write it in the branches." if forms[0] == "first" else "Remove it."
             self.source.problem((*path, key), f"`{key}` does not go with `{forms[0]}`.", fix=fix, key=True)
         return forms[0]
 
-    def _remember(self, node: Node, path: Path, names: Names) -> dict[str, Any]:
-        value = names.plus(value=self.fields(node, path), reply=REPLY)
+    def _check(self, node: Node, path: Path, names: Names) -> Check:
+        value = self.source.optional_template(node, "value", path, names)
+        rules = (
+            self._check_rule(rule, (*path, "check", at), names) for at, rule in placed(node.get("check"))
+        )
+        return Check(rules=tuple(rules), value=value)
+
+    def _check_rule(self, node: Node, path: Path, names: Names) -> CheckRule:
+        return CheckRule(
+            place=self.source.dotted(path),
+            when=self.source.expression(node["if"], (*path, "if"), names),
+            outcome=node.get("is", "refused"),
+            say=self.source.optional_template(node, "say", path, names),
+        )
+
+    def _remember(self, node: Node, path: Path, names: Names, *, replied: bool) -> dict[str, Any]:
+        value = names.plus(value=self.fields(node, path))
+        value = value.plus(reply=REPLY) if replied else value
         return {
             who: self.source.template(fields, (*path, "remember", who), value)
             for who, fields in node.get("remember", {}).items()

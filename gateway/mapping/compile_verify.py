@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.mapping.compile_keys import JwtKeys, symmetric
 from gateway.mapping.expressions import Expression, nearest
 from gateway.mapping.names import Names
 from gateway.mapping.origin import Node
-from gateway.mapping.progress_spec import Verify
+from gateway.mapping.progress_spec import SignedPart, Verify
 from gateway.mapping.pruning import placed
 from gateway.mapping.source import Source
-from gateway.mapping.templates import Path, Template
+from gateway.mapping.templates import Path
 from gateway.mapping.units import seconds
 
-PATH: Path = ("progress", "webhook", "verify")
-RAW = "raw"
 _SECRETS = frozenset({"secret", "secrets"})
+_SIGNED = _SECRETS | {"signature", "signed", "hash", "encoding", "prefix", "fresh"}
 _KEYS: Mapping[str, frozenset[str]] = {
     "secret-path": _SECRETS,
-    "shared-token": _SECRETS | {"token"},
+    "shared-token": _SECRETS | {"token", "prefix"},
     "basic": _SECRETS | {"user"},
     "bearer": _SECRETS,
-    "hmac": _SECRETS | {"signature", "signed", "hash", "encoding", "key", "prefix", "fresh"},
+    "hmac": _SIGNED | {"key"},
+    "digest": _SIGNED | {"without"},
     "standard-webhooks": _SECRETS | {"fresh"},
     "jwt": _SECRETS | {"from", "keys", "algorithms", "issuer", "audience"},
     "none-quarantine": frozenset(),
 }
+_READS_BODY = ("shared-token", "digest")
 _INSTEAD = {("shared-token", "from"): "token", ("jwt", "token"): "from"}
 _FILLED_IN = re.compile(r"\$\{ *secrets\.([A-Za-z0-9]+) *\}|secrets\.([A-Za-z0-9]+)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,40}")
-_ADDRESS = re.compile(r"(https?)://([^/:?#]+)", re.IGNORECASE)
-_PRIVATE = ("d", "k", "p", "q")
-"""Parts of a key that only its owner has. Source: RFC 7518, section 6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,73 +44,111 @@ class Verifies:
     settings: Any
     secrets: Mapping[str, None] | None
 
-    def verify(self, node: Node) -> Verify:
-        kind = node["kind"]
-        names = Names({"settings": self.settings, "headers": None, "query": None})
-        if kind == "shared-token":
+    @property
+    def settings_alone(self) -> Names:
+        return Names({"settings": self.settings})
+
+    def verify(self, node: Node, path: Path, body: str) -> Verify:
+        """`path` is where `verify` stands, `body` what the webhook's body is."""
+        names = self.settings_alone.plus(headers=None, query=None)
+        if node["kind"] in _READS_BODY:
             names = names.plus(body=None)
-        self._check_keys(node)
+        one = _Proof(
+            source=self.source, node=node, path=path, body=body, names=names, known_secrets=self.secrets
+        )
+        return one.verify()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """One `verify`, and the names its expressions know."""
+
+    source: Source
+    node: Node
+    path: Path
+    body: str
+    names: Names
+    known_secrets: Mapping[str, None] | None
+
+    @property
+    def kind(self) -> str:
+        kind: str = self.node["kind"]
+        return kind
+
+    def verify(self) -> Verify:
+        node = self.node
+        self._check_keys()
         fresh = node.get("fresh", {})
+        keys = JwtKeys(source=self.source, node=node, path=self.path)
         verify = Verify(
-            kind=kind,
-            secrets=self._secrets(node),
-            token=self._token(node, names),
-            user=self.source.optional_template(node, "user", PATH, names),
+            kind=node["kind"],
+            secrets=self._secrets(),
+            tokens=tuple(self._tokens()),
+            token=self._jwt(),
+            user=self.source.optional_template(node, "user", self.path, self.names),
             hash=node.get("hash", "sha256"),
             encoding=node.get("encoding", "hex"),
             key=node.get("key", "text"),
             prefix=node.get("prefix", ""),
-            signed=self._signed(node, names),
-            signature=self.source.optional_expression(node, "signature", PATH, names),
-            fresh_at=self.source.optional_expression(fresh, "at", (*PATH, "fresh"), names),
+            signed=tuple(self._signed()),
+            signature=self._expression("signature"),
+            without=node.get("without"),
+            fresh_at=self.source.optional_expression(fresh, "at", (*self.path, "fresh"), self.names),
             fresh_within_s=seconds(fresh.get("within"), 300.0),
-            keys=self._keys(node, names),
+            keys=keys.keys(self.names),
             algorithms=tuple(node.get("algorithms", ())),
-            issuer=self.source.optional_template(node, "issuer", PATH, names),
-            audience=self.source.optional_template(node, "audience", PATH, names),
+            issuer=self.source.optional_template(node, "issuer", self.path, self.names),
+            audience=self.source.optional_template(node, "audience", self.path, self.names),
         )
-        self._check_signed(node, verify)
-        self._check_fresh(node, verify)
+        self._check_signed(verify)
+        self._check_hash()
+        self._check_without(verify)
+        self._check_fresh(verify)
         return verify
 
-    def _check_keys(self, node: Node) -> None:
-        kind = node["kind"]
-        for key in sorted(node.keys() - _KEYS[kind] - {"kind"}):
-            better = _INSTEAD.get((kind, key))
+    def _expression(self, key: str) -> Expression | None:
+        return self.source.optional_expression(self.node, key, self.path, self.names)
+
+    def _check_keys(self) -> None:
+        for key in sorted(self.node.keys() - _KEYS[self.kind] - {"kind"}):
+            better = _INSTEAD.get((self.kind, key))
             fix = f"Write `{better}`." if better else "Remove it."
-            self.source.problem((*PATH, key), f"`verify` of kind `{kind}` has no `{key}`.", fix=fix, key=True)
+            message = f"`verify` of kind `{self.kind}` has no `{key}`."
+            self.source.problem((*self.path, key), message, fix=fix, key=True)
+
+    def _complain(self, key: str, message: str, fix: str) -> None:
+        """A problem at a key of `verify`, or at `verify` itself where the key is not written."""
+        path = (*self.path, key) if key in self.node else self.path
+        self.source.problem(path, message, fix=fix, key=True)
 
     # Secrets.
 
-    def _secrets(self, node: Node) -> tuple[str, ...]:
+    def _secrets(self) -> tuple[str, ...]:
         written: list[tuple[Path, str]] = [
-            ((*PATH, "secrets", at), name) for at, name in placed(node.get("secrets"))
+            ((*self.path, "secrets", at), name) for at, name in placed(self.node.get("secrets"))
         ]
-        if "secret" in node:
-            written.insert(0, ((*PATH, "secret"), node["secret"]))
-        self._check_some(node, bool(written))
+        if "secret" in self.node:
+            written.insert(0, ((*self.path, "secret"), self.node["secret"]))
+        self._check_some(bool(written))
         return tuple(self._secret(path, name) for path, name in written)
 
-    def _check_some(self, node: Node, some: bool) -> None:
-        if "secret" in node and "secrets" in node:
-            self.source.problem(
-                (*PATH, "secret"), "One of `secret` and `secrets` is enough.", fix="Remove one.", key=True
-            )
-        needs = node["kind"] not in ("jwt", "none-quarantine") or _symmetric(node)
-        broken = any(self.source.is_broken((*PATH, key)) for key in _SECRETS)
+    def _check_some(self, some: bool) -> None:
+        if "secret" in self.node and "secrets" in self.node:
+            self._complain("secret", "One of `secret` and `secrets` is enough.", "Remove one.")
+        needs = self.kind not in ("jwt", "none-quarantine") or symmetric(self.node)
+        broken = any(self.source.is_broken((*self.path, key)) for key in _SECRETS)
         if needs and not some and not broken:
             self.source.problem(
-                PATH,
+                self.path,
                 "`verify` needs a secret.",
                 fix="Add `secret: NAME`, and NAME under `secrets`.",
                 key=True,
             )
-        if node["kind"] == "jwt" and some and not _symmetric(node) and "algorithms" in node:
-            self.source.problem(
-                (*PATH, "secrets" if "secrets" in node else "secret"),
+        if self.kind == "jwt" and some and not symmetric(self.node) and "algorithms" in self.node:
+            self._complain(
+                "secrets" if "secrets" in self.node else "secret",
                 "These algorithms are checked with public keys, not with a secret.",
-                fix="Remove it.",
-                key=True,
+                "Remove it.",
             )
 
     def _secret(self, path: Path, written: str) -> str:
@@ -123,142 +160,127 @@ class Verifies:
             self.source.problem(
                 path, "This is no name of a secret.", fix="Name it under `secrets` at the top.", show=False
             )
-        elif self.secrets is not None and name not in self.secrets:
-            near = nearest(name, self.secrets)
+        elif self.known_secrets is not None and name not in self.known_secrets:
+            near = nearest(name, self.known_secrets)
             fix = f"Write `{near}`." if near else f"Add `{name}:` under `secrets` at the top."
             self.source.problem(path, f"There is no secret `{name}`.", fix=fix)
         return name
 
     # Where the proof stands.
 
-    def _token(self, node: Node, names: Names) -> Expression | None:
-        key = "from" if node["kind"] == "jwt" else "token"
-        if key == "from" and node.get("from", "body") == "body":
+    def _tokens(self) -> Iterator[Expression]:
+        written, path = self.node.get("token"), (*self.path, "token")
+        if self.kind != "shared-token" or written is None:
+            return
+        if not isinstance(written, list):
+            yield self.source.expression(written, path, self.names)
+            return
+        for at, each in placed(written):
+            yield self.source.expression(each, (*path, at), self.names)
+
+    def _jwt(self) -> Expression | None:
+        if self.kind != "jwt" or self.node.get("from", "body") == "body":
             return None
-        return self.source.optional_expression(node, key, PATH, names)
+        return self._expression("from")
 
-    def _signed(self, node: Node, names: Names) -> tuple[Expression | None, ...]:
-        if "signed" not in node:
-            return (None,)
-        return tuple(
-            None if part == RAW else self.source.expression(part, (*PATH, "signed", at), names)
-            for at, part in placed(node["signed"])
-        )
+    def _signed(self) -> Iterator[SignedPart]:
+        if "signed" not in self.node:
+            yield "raw"
+        for at, part in placed(self.node.get("signed")):
+            if part == "raw":
+                yield "raw"
+            elif part == "secret" and self.kind == "digest":
+                yield "secret"
+            else:
+                yield self.source.expression(part, (*self.path, "signed", at), self.names)
 
-    def _check_signed(self, node: Node, verify: Verify) -> None:
-        if None not in verify.signed and not self.source.is_broken((*PATH, "signed")):
+    # What is signed.
+
+    def _check_signed(self, verify: Verify) -> None:
+        if self.source.is_broken((*self.path, "signed")):
+            return
+        if self.kind == "digest" and "secret" not in verify.signed:
+            self._complain(
+                "signed", "A plain hash without the secret in it proves nothing.", "Add `secret` to `signed`."
+            )
+        elif "raw" not in verify.signed and not any(place[0] == "body" for place in _signed_places(verify)):
             self.source.warning(
-                (*PATH, "signed"),
+                (*self.path, "signed"),
                 "The body is not among the signed parts: anybody could change it on its way.",
                 fix="Add `raw`.",
                 key=True,
             )
 
-    def _check_fresh(self, node: Node, verify: Verify) -> None:
-        if "fresh" not in node or self.source.is_broken((*PATH, "fresh", "at")):
+    def _check_hash(self) -> None:
+        if self.kind == "hmac" and self.node.get("hash") == "md5":
+            path = (*self.path, "hash")
+            self.source.problem(path, "Only kind `digest` knows `md5`.", fix="Write `sha256`.")
+
+    def _check_without(self, verify: Verify) -> None:
+        """A signature that stands in what is signed must be cut out of it, and no other one can be."""
+        if self.kind != "digest" or verify.signature is None or self.source.is_broken((*self.path, "signed")):
             return
-        if node["kind"] == "standard-webhooks" and verify.fresh_at is not None:
+        inside = _stands_in_signed(verify)
+        if verify.without is None and inside and not self.source.is_broken((*self.path, "without")):
+            self._complain(
+                "signature",
+                "The signature stands in what is signed, so nobody could make it.",
+                "Add `without:` and the name of its member.",
+            )
+        elif verify.without is not None and not inside:
+            self._complain(
+                "without",
+                "The signature does not stand in what is signed, so there is nothing to cut out.",
+                "Remove it.",
+            )
+        elif verify.without is not None and "raw" in verify.signed and self.body != "json":
+            self._complain(
+                "without",
+                "Only out of JSON a member can be cut.",
+                "Write the field that holds JSON in `signed`.",
+            )
+
+    def _check_fresh(self, verify: Verify) -> None:
+        if "fresh" not in self.node or self.source.is_broken((*self.path, "fresh", "at")):
+            return
+        path = (*self.path, "fresh")
+        if self.kind == "standard-webhooks" and verify.fresh_at is not None:
             self.source.problem(
-                (*PATH, "fresh", "at"),
+                (*path, "at"),
                 "Standard Webhooks say themselves when they were sent.",
                 fix="Keep only `within`.",
                 key=True,
             )
-        if node["kind"] != "hmac":
+        if self.kind not in ("hmac", "digest"):
             return
         if verify.fresh_at is None:
-            self.source.problem(
-                (*PATH, "fresh"),
-                "`fresh` needs `at`: when it was sent.",
-                fix='Add `at: "number(headers.x_timestamp)"`.',
-                key=True,
+            self._complain(
+                "fresh", "`fresh` needs `at`: when it was sent.", 'Add `at: "number(headers.x_timestamp)"`.'
             )
-        elif not _places(verify.fresh_at) & {each for part in verify.signed for each in _places(part)}:
+        elif not _is_signed(_places(verify.fresh_at), verify):
             self.source.warning(
-                (*PATH, "fresh", "at"),
+                (*path, "at"),
                 "The time is not among the signed parts, so an old delivery can be given a new one.",
                 fix="Add it to `signed`.",
             )
 
-    # Keys of a JWT.
 
-    def _keys(self, node: Node, names: Names) -> Template | None:
-        if node["kind"] != "jwt":
-            return None
-        self._check_algorithms(node)
-        if "keys" not in node:
-            return None
-        keys, path = node["keys"], (*PATH, "keys")
-        if isinstance(keys, dict):
-            self._check_document(keys, path)
-        else:
-            self._check_address(keys, path)
-        return self.source.template(keys, path, names)
-
-    def _check_algorithms(self, node: Node) -> None:
-        named = node.get("algorithms", ())
-        if _symmetric(node) and not all(name.startswith("HS") for name in named):
-            self.source.problem(
-                (*PATH, "algorithms"),
-                "With both, a public key could be used as if it were the secret.",
-                fix="Keep those of secrets (`HS…`) or those of keys.",
-                key=True,
-            )
-        elif _symmetric(node) and "keys" in node:
-            self.source.problem(
-                (*PATH, "keys"), "`HS…` is checked with a secret, not with keys.", fix="Remove it.", key=True
-            )
-        elif not _symmetric(node) and "keys" not in node and not self.source.is_broken((*PATH, "keys")):
-            self.source.problem(
-                PATH,
-                "A JWT needs the vendor's public keys.",
-                fix='Add `keys: "https://…/jwks.json"`.',
-                key=True,
-            )
-
-    def _check_document(self, keys: Node, path: Path) -> None:
-        listed = keys.get("keys")
-        if not isinstance(listed, list) or not all(isinstance(key, dict) and "kty" in key for key in listed):
-            self.source.problem(
-                path,
-                "A JWKS document is an object with a list `keys`, each of which has `kty`.",
-                fix="Copy it whole from the vendor.",
-                key=True,
-            )
-        elif any(part in key for key in listed for part in _PRIVATE):
-            self.source.problem(
-                path,
-                "This is a private key.",
-                fix="Only public keys stand in a mapping file; replace this one at the vendor.",
-                key=True,
-                show=False,
-            )
-
-    def _check_address(self, keys: str, path: Path) -> None:
-        match, hosts = _ADDRESS.match(keys), self.source.at(("server", "hosts"))
-        if match is None:
-            if "${" not in keys:
-                self.source.problem(
-                    path, "`keys` is an address or a document.", fix="Write `https://`, the host, and a path."
-                )
-            return
-        if match[1].lower() == "http":
-            self.source.problem(path, "Without https anybody could give other keys.", fix="Write `https://`.")
-        if "${" in match[2] or not isinstance(hosts, list) or any("${" in str(host) for host in hosts):
-            return
-        if match[2].lower() not in {str(host).lower() for host in hosts}:
-            self.source.problem(
-                path,
-                f"`{match[2]}` is not among `server.hosts`, so no call may go there.",
-                fix="Add it to `server.hosts`.",
-            )
+def _stands_in_signed(verify: Verify) -> bool:
+    found = [path.parts for path in verify.signature.names] if verify.signature is not None else []
+    signed = [path.parts for part in verify.signed if isinstance(part, Expression) for path in part.names]
+    signed += [("body",)] if "raw" in verify.signed else []
+    return any(place[:1] == ("body",) and place[: len(each)] == each for place in found for each in signed)
 
 
-def _symmetric(node: Node) -> bool:
-    """Whether a JWT may be signed with a secret."""
-    return node["kind"] == "jwt" and any(name.startswith("HS") for name in node.get("algorithms", ()))
+def _is_signed(places: set[tuple[str, ...]], verify: Verify) -> bool:
+    in_body = "raw" in verify.signed and any(place[0] == "body" for place in places)
+    return in_body or bool(places & _signed_places(verify))
 
 
-def _places(part: Expression | None) -> set[tuple[str, ...]]:
-    """The headers and query arguments that an expression reads."""
-    return {path.parts[:2] for path in part.names} if part is not None else set()
+def _signed_places(verify: Verify) -> set[tuple[str, ...]]:
+    return {place for part in verify.signed if isinstance(part, Expression) for place in _places(part)}
+
+
+def _places(part: Expression) -> set[tuple[str, ...]]:
+    """The headers, query arguments and fields of the body that an expression reads."""
+    return {path.parts[:2] for path in part.names}

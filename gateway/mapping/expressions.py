@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# These three declare the functions.
 from gateway.errors import ExpressionError
-from gateway.mapping import analysis, date_functions, functions, more_functions, number_functions  # noqa: F401
+
+# All but `analysis` declare functions.
+from gateway.mapping import (  # noqa: F401
+    analysis,
+    date_functions,
+    functions,
+    json_function,
+    more_functions,
+    number_functions,
+)
 from gateway.mapping.analysis import Lookups, Notice, Path
 from gateway.mapping.closures import Closure
 from gateway.mapping.evaluate import close, follow

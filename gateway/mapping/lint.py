@@ -22,8 +22,6 @@ REQUIRED = (
     Operation.CANCEL_ENROLMENT,
 )
 _VENDORS_OWN = frozenset({"form", "json", "xml", "soap", "query", "headers", "soap_header", "field"})
-_PUBLIC_KEYS: Path = ("progress", "webhook", "verify", "keys")
-"""Where a JWKS document may stand: random, but no secret, and with keys such as `n`."""
 _BOOLEAN_KEYS = frozenset({"on", "off", "yes", "no", "y", "n"})
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _HEX = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
@@ -70,10 +68,11 @@ def check_unused(source: Source, data: Node, used_calls: set[str]) -> None:
 
 
 def _named_secrets(data: Node) -> Iterator[str]:
-    """The secrets that `verify` of a webhook names."""
-    verify = data.get("progress", {}).get("webhook", {}).get("verify", {})
-    yield from verify.get("secrets", ())
-    yield verify.get("secret", "")
+    """The secrets that `verify` of webhooks names."""
+    written = data.get("progress", {}).get("webhook", [])
+    for webhook in written if isinstance(written, list) else [written]:
+        yield from webhook["verify"].get("secrets", ())
+        yield webhook["verify"].get("secret", "")
 
 
 def _note_used(expression: Expression, roots: Mapping[str, set[str]]) -> None:
@@ -94,7 +93,7 @@ def check_keys(source: Source) -> None:
     """Keys that other YAML readers, and editors, take for true or false."""
     for path in _paths(source.document.data, ()):
         key = path[-1]
-        theirs = _VENDORS_OWN & set(path[:-1]) or path[:4] == _PUBLIC_KEYS
+        theirs = _VENDORS_OWN & set(path[:-1]) or _in_public_keys(path)
         if isinstance(key, str) and key.lower() in _BOOLEAN_KEYS and not theirs:
             source.warning(
                 path,
@@ -111,11 +110,17 @@ def _paths(node: Any, path: Path) -> Iterator[Path]:
         yield from _paths(value, (*path, key))
 
 
+def _in_public_keys(path: Path) -> bool:
+    """Whether this is part of a JWKS document: random, but no secret, and with keys such as `n`."""
+    names = tuple(part for part in path if isinstance(part, str))
+    return names[:4] == ("progress", "webhook", "verify", "keys")
+
+
 def check_plain_secrets(source: Source) -> None:
     """Texts as long and as random as a key."""
     for path in _paths(source.document.data, ()):
         value = source.at(path)
-        if isinstance(value, str) and path[:4] != _PUBLIC_KEYS and looks_secret(value):
+        if isinstance(value, str) and not _in_public_keys(path) and looks_secret(value):
             source.warning(
                 path,
                 "This looks like a secret. Secrets never stand in a mapping file.",

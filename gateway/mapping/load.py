@@ -193,6 +193,8 @@ class _Compiler:
         record = self.operations.record
         names = self.names.plus(enrolment=None if record is None else {**record, "courseId": None})
         call, action = node.get("call"), None
+        # without the reply: it is wanted most where the call has failed
+        help_text = self.source.optional_template(node, "help", path, names)
         if call is not None:
             action = self.operations.steps.action(call, (*path, "call"), names, "launch")
             names = names.plus(reply=REPLY)
@@ -200,13 +202,15 @@ class _Compiler:
                 self.source.problem(
                     (*path, "call"), "A launch only reads.", fix="Add `effect: read`.", key=True
                 )
-        fragment = node.get("fragment", {})
+        fragment = node.get("fragment")
+        inside = fragment or {}
         return Launch(
             url=self.source.template(node["url"], (*path, "url"), names),
             query=self.source.optional_template(node, "query", path, names),
-            fragment_path=fragment.get("path"),
-            fragment_query=self.source.optional_template(fragment, "query", (*path, "fragment"), names),
+            fragment_path=None if fragment is None else inside.get("path", "/"),
+            fragment_query=self.source.optional_template(inside, "query", (*path, "fragment"), names),
             call=action,
+            help=help_text,
         )
 
     def _check_shared_calls(self) -> None:

@@ -152,6 +152,25 @@ def _count(run: Run, thing: list[Any] | dict[str, Any]) -> int:
     return len(thing)
 
 
+@function("distinct", "list")
+def _distinct(run: Run, items: list[Any]) -> list[Any]:
+    """Scalars are told apart by a key, so that a long list of ids takes no longer than it must."""
+    seen: set[tuple[str, Any]] = set()
+    found: list[Any] = []
+    for item in items:
+        if isinstance(item, list | dict):
+            run.spend(len(found))
+            if any(equal(item, other, run) for other in found if isinstance(other, list | dict)):
+                continue
+        else:
+            key = ("bool" if isinstance(item, bool) else "number" if isinstance(item, int | float) else "", item)
+            if key in seen:
+                continue
+            seen.add(key)
+        found.append(item)
+    return found
+
+
 @function("descend", "any", "text", nulls="own")
 def _descend(run: Run, tree: Any, name: str) -> list[str]:
     wanted = name.lower()

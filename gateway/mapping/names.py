@@ -35,6 +35,7 @@ _ELSEWHERE = {
     "quizResults": "in updateMarking",
     "reply": "after a call: in `replies`, `items`, `value`, `done`",
     "searchTerm": "in getCourses",
+    "secret": "in `signed` of `verify`, kind `digest`",
     "secrets": "in `auth`, `headers`, `query` and bodies",
     "steps": "in operations with steps",
     "student": "in createEnrolment and transferEnrolment",

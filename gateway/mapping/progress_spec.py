@@ -85,10 +85,12 @@ VerifyKind = Literal[
     "basic",
     "bearer",
     "hmac",
+    "digest",
     "standard-webhooks",
     "jwt",
     "none-quarantine",
 ]
+SignedPart = Expression | Literal["raw", "secret"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,22 +99,26 @@ class Verify:
 
     `secrets` are names of the mapping's secrets; any one that has a value may match, so that two are valid
     while one is replaced. Expressions see `headers` (names in lower case with `_` for `-`), `query`, and, for
-    `shared-token` only, `body`. A part of `signed` is None for the raw bytes, else an expression whose text
-    is signed as UTF-8. `signature` gives one candidate or a list; `prefix` stands before each and is taken
-    off. `keys` is a JWKS document or its address (a host among the mapping's); `token` says where a token
-    stands (None for `jwt`: the body is the token).
+    `shared-token` and `digest` only, `body`. A part of `signed` is `raw` for the bytes of the body, `secret`
+    for those of the secret, else an expression whose text is signed as UTF-8. `signature` gives one candidate
+    or a list; `prefix` stands before each and is taken off. `without` names the member of the signed JSON
+    that holds the signature and is cut out before the hash. `tokens` are the places of a shared token, of
+    which any may match. `keys` is a JWKS document or its address (a host among the mapping's); `token` says
+    where a JWT stands, None for the body.
     """
 
     kind: VerifyKind
     secrets: tuple[str, ...] = ()
+    tokens: tuple[Expression, ...] = ()
     token: Expression | None = None
     user: Template | None = None
-    hash: Literal["sha256", "sha512", "sha1"] = "sha256"
+    hash: Literal["sha256", "sha512", "sha1", "md5"] = "sha256"
     encoding: Literal["hex", "base64", "base64url"] = "hex"
     key: Literal["text", "hex", "base64"] = "text"
     prefix: str = ""
-    signed: tuple[Expression | None, ...] = (None,)
+    signed: tuple[SignedPart, ...] = ("raw",)
     signature: Expression | None = None
+    without: str | None = None
     fresh_at: Expression | None = None
     fresh_within_s: float = 300.0
     keys: Template | None = None
@@ -129,11 +135,17 @@ class Webhook:
     `body`, `headers` and the event under `row`; `keep` sees the event as the list's item. `id` tells
     deliveries of the same event apart from new ones. `trust: hint` reads the enrolment before anything is
     told; `trust: value` tells what `value` gives, through the policy.
+
+    `name` is stable over restarts (`webhook`, `webhook-2`, …); `mark` changes when what it takes changes, so
+    that a delivery stored before is not read by another webhook. `when` sees the tenant's `settings`.
     """
 
+    name: str = "webhook"
+    mark: str = ""
     place: str
     line: int
     verify: Verify
+    when: Expression | None = None
     body: Literal["json", "form", "jwt"] = "json"
     events: Expression | None = None
     row: str = "event"
@@ -149,6 +161,7 @@ class ProgressSpec:
     """How progress is read, polled and received, and what may be told of it.
 
     `brief` reads the per cent without the units; `units`: a reading of one enrolment gives units at all.
+    `webhooks` share the tenant's one address: the first whose proof is right takes a delivery.
     """
 
     policy: Policy = Policy()
@@ -156,4 +169,4 @@ class ProgressSpec:
     brief: tuple[Step, ...] = ()
     units: bool = False
     polls: tuple[Poll, ...] = ()
-    webhook: Webhook | None = None
+    webhooks: tuple[Webhook, ...] = ()

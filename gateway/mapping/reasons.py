@@ -25,6 +25,7 @@ _CONSIDERED = 500
 
 # What null means when all arguments had values and nothing was unreadable.
 _FUNCTION_REASONS = {
+    "json": "the text is empty, or says null",
     "number": "the text is empty",
     "boolean": "the text is empty",
     "scale": "a text is empty",

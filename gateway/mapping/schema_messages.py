@@ -27,6 +27,7 @@ _FORMS = {
     "^(GET|POST|PUT|PATCH|DELETE) /": "A call is a method and a path that begins with `/`.",
     "^[0-9]{1,6}(ms|s|m|h|d)$": "A duration is a whole number with ms, s, m, h or d.",
     "^[0-9]{1,6}(kB|MB)$": "A size is a whole number with kB or MB.",
+    "^[-._~]{1,4}$": "Only `-`, `.`, `_` and `~` stand unencoded otherwise, so only they may stand here.",
     "^[0-9]{1,2}%$": "A share is a whole number with a per cent sign.",
     "^[^/]*/[^/]*$": "Two words with a `/` between them: the one for true, the one for false.",
     "^(query|form|json)\\.[^.]+$": "A place in the request is `query.`, `form.` or `json.` and a name.",

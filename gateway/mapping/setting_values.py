@@ -16,6 +16,7 @@ MAX_CHARACTERS = 10_000
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+(?=.*[a-z]){_LABEL}")
 _URL = re.compile(r"https://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?P<rest>/[!-~]*)?")
+_LINK = re.compile(r"https://(?P<host>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]-~]*)?")
 _SWITCHES = {"true": True, "on": True, "false": False, "off": False}
 
 
@@ -37,8 +38,7 @@ def check_scalar(setting: Setting, value: Any, text: str | None) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise Wrong(f"This is longer than {MAX_CHARACTERS:,} characters.")
     checked = _CHECKS[setting.type](setting, value, text)
-    if setting.pattern is not None:
-        _match(setting.pattern, text)
+    _match(setting, text)
     return checked
 
 
@@ -52,11 +52,15 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-def _match(pattern: str, text: str) -> None:
+def _match(setting: Setting, text: str) -> None:
+    if setting.pattern is None and setting.refuse is None:
+        return
     import re2  # heavy: only where a mapping has patterns
 
-    if re2.search(pattern, text) is None:
-        raise Wrong(f"This does not match the pattern `{pattern}`.")
+    if setting.pattern is not None and re2.search(setting.pattern, text) is None:
+        raise Wrong(f"This does not match the pattern `{setting.pattern}`.")
+    if setting.refuse is not None and re2.search(setting.refuse, text) is not None:
+        raise Wrong(f"This matches the pattern `{setting.refuse}`, which it must not.")
 
 
 def _text(setting: Setting, value: Any, text: str) -> str:
@@ -94,6 +98,16 @@ def _url(setting: Setting, value: Any, text: str) -> str:
     return text.rstrip("/") if match["rest"] == "/" else text
 
 
+def _link(setting: Setting, value: Any, text: str) -> str:
+    """An address for people, as it is written: the part after `#` may decide what they see."""
+    match = _LINK.fullmatch(text)
+    if match is not None and is_host(match["host"].lower()):
+        return text
+    if "@" in re.split(r"[/?#]", text.removeprefix("https://"), maxsplit=1)[0]:
+        raise Wrong("A link holds no user name and no password.", "Leave out what stands before the `@`.")
+    raise Wrong("This is not an https address.", _with_example(setting, "https://acme.example.com/c1/#/"))
+
+
 def _zone(setting: Setting, value: Any, text: str) -> str:
     if find_zone(text) is not None:
         return text
@@ -122,6 +136,7 @@ _CHECKS: dict[str, Callable[[Setting, Any, str], Any]] = {
     "switch": _switch,
     "host": _host,
     "url": _url,
+    "link": _link,
     "zone": _zone,
     "choice": _choice,
 }
@@ -131,6 +146,7 @@ _WANTED = {
     "switch": "`true` or `false`",
     "host": "a host name",
     "url": "an https address",
+    "link": "an https address",
     "zone": "the name of a time zone",
     "choice": "one word",
 }

@@ -249,9 +249,9 @@ def _list(setting: Setting, value: Any, source: Source, path: Path) -> list[dict
 
 
 def _item(setting: Setting, source: Source, path: Path) -> dict[str, Any]:
-    """One object of a list. A field declared as `name?` may be left out; then it is null."""
+    """One object of a list. A field that is not required may be left out; then it is null."""
     value = source.at(path)
-    fields = {name.removesuffix("?"): kind for name, kind in setting.item.items()}
+    fields = setting.item
     if not isinstance(value, dict):
         source.problem(path, f"This must be an object with {', '.join(fields)}.", fix=_example(setting))
         return {}
@@ -260,14 +260,13 @@ def _item(setting: Setting, source: Source, path: Path) -> dict[str, Any]:
             near = nearest(name, fields)
             fix = f"Write `{near}`." if near else f"It has: {', '.join(fields)}."
             source.problem((*path, name), f"An item of `{setting.name}` has no `{name}`.", fix=fix, key=True)
-    for name in fields:
-        if value.get(name) is None and f"{name}?" not in setting.item:
-            source.problem(path, f"`{name}` is missing in this item.", fix=f"Add `{name}:`.")
+    for name, part in fields.items():
+        if value.get(name) is None and part.required:
+            why = f": {part.help}" if part.help else ""
+            source.problem(path, f"`{name}` is missing in this item{why}.", fix=f"Add `{name}:`.")
     return {
-        name: _part(Setting(name=name, type=kind), source, (*path, name))  # type: ignore[arg-type]
-        if value.get(name) is not None
-        else None
-        for name, kind in fields.items()
+        name: _part(part, source, (*path, name)) if value.get(name) is not None else None
+        for name, part in fields.items()
     }
 
 

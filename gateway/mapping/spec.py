@@ -15,6 +15,8 @@ from gateway.contract import Operation
 from gateway.mapping.call_spec import Action as Action
 from gateway.mapping.call_spec import AuthPlaceSpec as AuthPlaceSpec
 from gateway.mapping.call_spec import CallSpec as CallSpec
+from gateway.mapping.call_spec import Check as Check
+from gateway.mapping.call_spec import CheckRule as CheckRule
 from gateway.mapping.call_spec import Confirm as Confirm
 from gateway.mapping.call_spec import Pages as Pages
 from gateway.mapping.call_spec import PathTemplate as PathTemplate
@@ -33,12 +35,18 @@ from gateway.mapping.progress_spec import Window as Window
 from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
 from gateway.mapping.templates import Template
 
-SettingType = Literal["text", "number", "switch", "host", "url", "zone", "choice", "map", "list", "template"]
+SettingType = Literal[
+    "text", "number", "switch", "host", "url", "link", "zone", "choice", "map", "list", "template"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One thing a tenant chooses. `source` is set for a choice whose values are read from the vendor."""
+    """One thing a tenant chooses, or one field of a list's objects.
+
+    `pattern` must be found in the value, `refuse` must not. `source` is set for a choice whose values are
+    read from the vendor.
+    """
 
     name: str
     type: SettingType
@@ -47,10 +55,11 @@ class Setting:
     help: str = ""
     example: Any = None
     pattern: str | None = None
+    refuse: str | None = None
     secret: bool = False
     of: tuple[str, ...] = ()
     of_type: str = "text"
-    item: MappingType[str, str] = field(default_factory=dict)
+    item: MappingType[str, Setting] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     source: ChoiceSource | None = None
 
@@ -195,11 +204,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
+    """The link that opens an enrolment's course.
+
+    With `fragment_path` there are arguments inside its fragment; `help`: whom to ask about what is inside.
+    """
+
     url: Template
     query: Template | None = None
     fragment_path: str | None = None
     fragment_query: Template | None = None
     call: Action | None = None
+    help: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

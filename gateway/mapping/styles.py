@@ -9,14 +9,19 @@ Effect = Literal["read", "write"]
 Outcome = Literal[
     "ok", "already", "absent", "refused", "throttled", "relogin", "retry", "unknown", "restart", "fail"
 ]
+CheckOutcome = Literal["refused", "absent", "fail"]
 BodyKind = Literal["none", "json", "form", "xml", "soap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathStyle:
-    """How values go into a path: `keep` stays literal, a value holding one of `refuse` is never sent."""
+    """How values go into a path: `keep` stays literal, a value holding one of `refuse` is never sent.
+
+    `encode`: characters that need no encoding (RFC 3986 section 2.3) and get it all the same.
+    """
 
     keep: str = ""
+    encode: str = ""
     refuse: str = ""
 
 

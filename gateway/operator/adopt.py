@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.errors import GatewayError
+from gateway.ids import alias_of
 from gateway.perform import enrolments as finding
 from gateway.perform.tenant import Tenant
 from gateway.store import enrolments
@@ -46,10 +47,16 @@ def read_ids(text: str) -> list[str]:
     return ids
 
 
-async def adopt(tenant: Tenant, ids: Sequence[str]) -> AsyncIterator[Adoption]:
-    """Take in one id after the other. The tenant must allow it (`adopt_unknown_ids`)."""
+async def adopt(tenants: Sequence[Tenant], ids: Sequence[str]) -> AsyncIterator[Adoption]:
+    """Take in one id after the other, each at the LMS whose alias it has. They must allow it
+    (`adopt_unknown_ids`)."""
+    homes = {tenant.alias: tenant for tenant in tenants}
     for enrolment_id in ids:
-        yield await _adopt(tenant, enrolment_id)
+        home = homes.get(alias_of(enrolment_id))
+        if home is None:
+            yield Adoption(id=enrolment_id, state="not found", why="unknown_enrolment")
+        else:
+            yield await _adopt(home, enrolment_id)
 
 
 async def _adopt(tenant: Tenant, enrolment_id: str) -> Adoption:

@@ -5,12 +5,14 @@ check_polls.py looks at the polls, check_push.py at RTOPilot itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
 from gateway.config.tenants import TenantConfig
+from gateway.contract import Operation
 from gateway.mapping.progress_spec import Webhook
 from gateway.mapping.zones import find_zone
 from gateway.operator.check import Row, ok, red, skipped, warning
@@ -22,10 +24,12 @@ from gateway.perform.tenant import Tenant
 from gateway.progress.progress import Progress
 from gateway.progress.push import PRODUCTION_HOST, Target
 from gateway.progress.timing import Override
+from gateway.progress.webhooks import switched_on
 from gateway.store import inbox, pauses
 from gateway.store.pauses import Pause
 
 WHAT = "Progress reaches RTOPilot"
+WEBHOOK = "The LMS's webhook"
 WAITING_LONG_S = 3600.0
 
 
@@ -38,8 +42,7 @@ async def progress_rows(tenant: Tenant, config: TenantConfig, progress: Progress
         return [*rows, warning("Polls", "This mapping reads no progress.", "Take a mapping that does.")]
     rows.append(_zone(config.progress.zone, tenant.database.clock.now()))
     rows += await poll_rows(tenant, progress.poller.overrides.get(tenant.name, Override()))
-    if tenant.mapping.progress.webhook is not None:
-        rows.append(lms_webhook(tenant.mapping.progress.webhook, config))
+    rows += lms_webhooks(tenant, config)
     if config.rtopilot.hooks is not None:
         rows.append(rtopilot_webhooks(config))
     rows += await _stored_rows(tenant, progress.deliveries.targets.get(tenant.name))
@@ -60,9 +63,21 @@ def way(config: TenantConfig) -> Row:
     return ok(WHAT, "Production: a 100 can issue a certificate.")
 
 
-def lms_webhook(webhook: Webhook, config: TenantConfig) -> Row:
+def lms_webhooks(tenant: Tenant, config: TenantConfig) -> list[Row]:
+    """Of each webhook that the tenant has, whether what the LMS sends can be verified."""
+    found = switched_on(tenant.mapping.progress, tenant.frame(Operation.GET_ENROLMENT).root)
+    if len(found) == 1:
+        return [lms_webhook(found[0], config)]
+    rows = [lms_webhook(each, config, what=f"{WEBHOOK}, `{each.name}`") for each in found]
+    if not any(row.verdict == "ok" for row in rows):
+        return rows
+    # of several one may be meant for accounts that send in another way
+    return [replace(row, verdict="warning") if row.verdict == "red" else row for row in rows]
+
+
+def lms_webhook(webhook: Webhook, config: TenantConfig, *, what: str = WEBHOOK) -> Row:
     """Whether what the LMS sends can be verified."""
-    what, verify = "The LMS's webhook", webhook.verify
+    verify = webhook.verify
     if verify.kind == "none-quarantine":
         todo = "The polls do the work. `lms-gateway hooks list` shows what was kept aside."
         return warning(what, "Nothing proves who sends it, so all of it is kept aside.", todo)

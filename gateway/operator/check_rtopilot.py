@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from gateway.contract import Operation
+from gateway.ids import alias_of
 from gateway.operator.check import Row, ok, red, skipped, warning
 from gateway.operator.slot_sheet import AUTH, Slot
 from gateway.rtopilot.credentials import Accepted, Credential
@@ -83,11 +84,16 @@ async def call(caller: Caller, operation: Operation, values: Mapping[str, Any]) 
     return Outcome(answer, (time.perf_counter() - started) * 1000, answer.status)
 
 
-async def rtopilot_rows(sheet: Sequence[Slot], accepted: Accepted, known_id: str | None) -> list[Row]:
-    """Every read operation and the credentials; `known_id` is an enrolment RTOPilot has used before."""
+async def rtopilot_rows(
+    sheet: Sequence[Slot], accepted: Accepted, known_id: str | None, *, alias: str | None = None
+) -> list[Row]:
+    """Every read operation and the credentials; `known_id` is an enrolment RTOPilot has used before.
+
+    Of several LMSs only the one with this alias is looked at.
+    """
     slots = slots_of(sheet, accepted)
     async with Caller(slots) as caller:
-        rows, courses = await _courses(caller)
+        rows, courses = await _courses(caller, alias)
         rows += await _course(caller, courses)
         rows += await _enrolment(caller, known_id)
     rows += await _credentials(slots, accepted)
@@ -107,15 +113,19 @@ def seen_enrolment(conn: Connection, tenant: str) -> str | None:
     return found
 
 
-async def _courses(caller: Caller) -> tuple[list[Row], list[dict[str, Any]]]:
+async def _courses(caller: Caller, alias: str | None) -> tuple[list[Row], list[dict[str, Any]]]:
     what = "Slot Get LMS Courses"
     every = await call(caller, Operation.GET_COURSES, {"searchTerm": ""})
     if every.answer is None:
         return [_bad(what, every)], []
+    mine = [course for course in every.value if alias_of(course["id"]) == alias]
+    if every.value and not mine:
+        todo = "Its own rows above say why; those of the other LMSs are given meanwhile."
+        return [red(what, "None of its courses is in the list.", todo)], []
     odd = await call(caller, Operation.GET_COURSES, {"searchTerm": ODD_TERM})
     if odd.answer is None:
-        return [_bad(f"{what}, odd search term", odd)], every.value
-    return [_took(what, f"{len(every.value)} courses", every)], every.value
+        return [_bad(f"{what}, odd search term", odd)], mine
+    return [_took(what, f"{len(mine)} courses", every)], mine
 
 
 async def _course(caller: Caller, courses: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -14,10 +14,12 @@ from gateway.config.tenants import TenantConfig
 from gateway.contract import Operation
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Runtime
+from gateway.mapping.progress_spec import Webhook
 from gateway.mapping.templates import Template, as_text
 from gateway.operator.slot_sheet import AUTH, base_of, named, values_of
 from gateway.perform.tenant import TenantSpec, frame
 from gateway.progress.push import PATH
+from gateway.progress.webhooks import switched_on
 from gateway.secret import is_source
 
 USEFUL_EVENTS = ("student.merged", "student.created")
@@ -44,9 +46,10 @@ def progress_sheet(
     if not tenant.progress.on:
         return []
     base = base_of(file, tenant, public_url, reveal=reveal)
+    lms = base if tenant.alias is None else f"{base}/{tenant.alias}"
     return [
         _key(file, tenant),
-        *_lms_webhook(file, tenant, spec, base, reveal),
+        *_lms_webhooks(file, tenant, spec, lms, reveal),
         *_hooks(file, tenant, base, reveal),
     ]
 
@@ -60,7 +63,7 @@ def _key(file: ConfigFile, tenant: TenantConfig) -> Paste:
             f"config.yaml has no `rtopilot:` for {tenant.name}, so RTOPilot hears of no progress by itself."
         )
         return Paste(what=what, where=where, note=note)
-    place = ("tenants", tenant.name, "rtopilot", "api_key")
+    place = (*tenant.shared, "rtopilot", "api_key")
     if rtopilot.key_file is not None:
         note = "A new key in that file is taken up without a restart."
     else:
@@ -73,27 +76,51 @@ def _key(file: ConfigFile, tenant: TenantConfig) -> Paste:
     )
 
 
-def _lms_webhook(
+def _lms_webhooks(
     file: ConfigFile, tenant: TenantConfig, spec: TenantSpec, base: str, reveal: bool
 ) -> list[Paste]:
-    progress = tenant.mapping.progress
-    if progress is None or progress.webhook is None:
-        return []
-    verify, url = progress.webhook.verify, f"{base}/lms-events"
+    """The webhooks that the tenant has, all at one address."""
+    scope = frame(spec, Operation.GET_ENROLMENT, Runtime()).root
+    found = switched_on(tenant.mapping.progress, scope)
+    return [
+        _lms_webhook(
+            file,
+            tenant,
+            spec,
+            base,
+            reveal,
+            webhook=each,
+            what="Webhook" if len(found) == 1 else f"Webhook, {each.name} in the mapping",
+        )
+        for each in found
+    ]
+
+
+def _lms_webhook(
+    file: ConfigFile,
+    tenant: TenantConfig,
+    spec: TenantSpec,
+    base: str,
+    reveal: bool,
+    *,
+    webhook: Webhook,
+    what: str,
+) -> Paste:
+    verify, url = webhook.verify, f"{base}/lms-events"
     where = f"{tenant.mapping.vendor.get('name', 'the LMS')}, under webhooks"
     given = [name for name in verify.secrets if name in tenant.secrets]
     if verify.secrets and not given:
         note = f"Nothing is taken yet: write `{verify.secrets[0]}` under the tenant's `secrets`."
-        return [Paste(what="Webhook", where=where, note=note)]
+        return Paste(what=what, where=where, note=note)
     values = {"URL": url}
     if verify.user is not None:
         values["user name"] = _filled(verify.user, spec)
     if given:
-        place = ("tenants", tenant.name, "secrets", given[0])
+        place = (*tenant.here, "secrets", given[0])
         secret = tenant.secrets[given[0]].reveal() if reveal else named(file, place)
         values |= {"URL": f"{url}/{secret}"} if verify.kind == "secret-path" else {"secret": secret}
     two = "Of two secrets this is the new one; the other is still taken." if len(given) > 1 else None
-    return [Paste(what="Webhook", where=where, values=values, note=two)]
+    return Paste(what=what, where=where, values=values, note=two)
 
 
 def _filled(template: Template, spec: TenantSpec) -> str:
@@ -108,8 +135,8 @@ def _hooks(file: ConfigFile, tenant: TenantConfig, base: str, reveal: bool) -> l
     if tenant.rtopilot.hooks is None:
         return []
     rules = tenant.rtopilot.hooks.rules
-    here: tuple[str | int, ...] = ("tenants", tenant.name, "rtopilot", "hooks", "auth")
-    place = here if file.has(*here) else ("tenants", tenant.name, "inbound", "auth")
+    here: tuple[str | int, ...] = (*tenant.shared, "rtopilot", "hooks", "auth")
+    place = here if file.has(*here) else (*tenant.shared, "inbound", "auth")
     credential = rules.accepted[0]
     auth = values_of(file, (*place, 0) if file.has(*place, 0) else place, credential, reveal)
     return [
@@ -128,7 +155,7 @@ def _hooks(file: ConfigFile, tenant: TenantConfig, base: str, reveal: bool) -> l
 
 
 def _secret(file: ConfigFile, tenant: TenantConfig, event: str) -> dict[str, str]:
-    place: tuple[str | int, ...] = ("tenants", tenant.name, "rtopilot", "hooks", "events", event, "secret")
+    place: tuple[str | int, ...] = (*tenant.shared, "rtopilot", "hooks", "events", event, "secret")
     if not file.has(*place):
         return {"secret": f"goes to config.yaml, `rtopilot.hooks.events.{event}.secret`"}
     return {"secret": f"goes to {_kept_in(file, (*place, 0) if file.has(*place, 0) else place)}"}

@@ -5,8 +5,8 @@ Source: vendors/rtopilot.md 1 (nothing is tested when it is saved), 2.4, 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.file import ConfigFile
@@ -60,12 +60,27 @@ def sheet(
     return [_slot(file, tenant, spec, each, base, reveal) for each in SPECS.values()]
 
 
+def together(sheets: Mapping[str, Sequence[Slot]]) -> list[Slot]:
+    """One sheet for all LMSs of an organisation, by name: a slot is left blank where none needs it."""
+    if len(sheets) == 1:
+        return list(next(iter(sheets.values())))
+    return [_joined(dict(zip(sheets, slots, strict=True))) for slots in zip(*sheets.values(), strict=True)]
+
+
+def _joined(slots: Mapping[str, Slot]) -> Slot:
+    first = next(iter(slots.values()))
+    if all(slot.blank is not None for slot in slots.values()):
+        return first
+    said = {name: slot.blank or slot.note for name, slot in slots.items()}
+    notes = " ".join(f"{name}: {text}" for name, text in said.items() if text is not None)
+    return replace(first, blank=None, note=notes or None)
+
+
 def base_of(file: ConfigFile, tenant: TenantConfig, public_url: str, *, reveal: bool) -> str:
     """What all of a tenant's addresses begin with."""
-    door = tenant.name
-    if tenant.path is not None:
-        place = ("tenants", tenant.name, "inbound", "path")
-        door = tenant.path.reveal() if reveal else named(file, place)
+    door = tenant.door
+    if tenant.path is not None and not reveal:
+        door = named(file, (*tenant.shared, "inbound", "path"))
     return f"{public_url}/t/{door}"
 
 
@@ -75,7 +90,7 @@ def _slot(
     blank, note = why_blank(spec, each.operation)
     # Of two credentials that are valid at once, the first is the new one.
     credential = tenant.accepted.of(each.operation)[0]
-    place = _credential_place(file, tenant.name, each.operation)
+    place = _credential_place(file, tenant, each.operation)
     return Slot(
         operation=each.operation,
         name=each.slot,
@@ -123,8 +138,8 @@ def _sentence(template: Any, context: Any) -> str:
         return "see the mapping's sentence"
 
 
-def _credential_place(file: ConfigFile, tenant: str, operation: Operation) -> tuple[str | int, ...]:
-    inbound = ("tenants", tenant, "inbound")
+def _credential_place(file: ConfigFile, tenant: TenantConfig, operation: Operation) -> tuple[str | int, ...]:
+    inbound = (*tenant.shared, "inbound")
     own = (*inbound, "operations", operation.value, "auth")
     place: tuple[str | int, ...] = own if file.has(*own) else (*inbound, "auth")
     return (*place, 0) if file.has(*place, 0) else place

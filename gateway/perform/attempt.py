@@ -94,6 +94,7 @@ class Attempt:
             if self.settle_only and not self._sent_before:
                 return await self._nothing_left()
         await self._wait_for_turn()
+        await self._look_at_standing()
         while True:
             kept = await self._once()
             if kept is not None:
@@ -142,6 +143,13 @@ class Attempt:
                 )
                 raise busy
             await work.tenant.vendor.pause(POLL_S)
+
+    async def _look_at_standing(self) -> None:
+        """What the student has in this course by now: asked while no other run can be making it."""
+        work = self.work
+        if work.standing is not None:
+            found = await work.tenant.database.read(work.standing)
+            work.frame.root["known"] = {**work.frame.root["known"], "enrolment": found}
 
     async def _release(self) -> None:
         """What the run's last commit did not let go of, because there was none."""

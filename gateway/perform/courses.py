@@ -107,6 +107,17 @@ class Catalogue:
             found = kept.by_vendor_id.get(vendor_id)
         return found
 
+    def at_hand(self, vendor_id: str) -> Course | None:
+        """A course of the whole list as it was read last, however old: nobody is asked."""
+        kept = self._lists.get(None)
+        return None if kept is None else kept.by_vendor_id.get(vendor_id)
+
+    @property
+    def trouble(self) -> str | None:
+        """The code of the error with which the whole list failed last; None when it did not."""
+        failed = self._failed.get(None)
+        return None if failed is None else failed[1].code
+
     async def close(self) -> None:
         """Stop reading: the process ends."""
         reading = list(self._reading.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -147,6 +147,21 @@ async def as_told(tenant: Tenant, person: Person) -> Person:
 
     survivor, contact = await tenant.database.read(told)
     return replace(person, id=survivor, email=(contact or {}).get("email"))
+
+
+def standing(
+    tenant: Tenant, student_id: str, course: str | None
+) -> Callable[[Connection], Mapping[str, Any] | None] | None:
+    """How to read the record of the active enrolment a student has in a course; None where nothing asks."""
+    if not tenant.asks_standing or course is None:
+        return None
+    course_id = tenant.course_id(course)
+
+    def look(conn: Connection) -> Mapping[str, Any] | None:
+        found = enrolments.of_student(conn, tenant.name, student_id, course_id)
+        return None if found is None else found.record
+
+    return look
 
 
 async def known_of(tenant: Tenant, student_id: str | None, course: str | None) -> dict[str, Any]:

@@ -72,4 +72,6 @@ def changed(conn: Connection, tenant: Tenant, stored: StoredEnrolment) -> bool:
     """Whether it was ended, or another id stands on the same vendor enrolment now, which then must stay."""
     if state_of(conn, tenant, stored) != stored.state:
         return True
-    return any(other.id != stored.id for other in enrolments.by_key(conn, tenant.name, tenant.alias, stored.key))
+    return any(
+        other.id != stored.id for other in enrolments.by_key(conn, tenant.name, tenant.alias, stored.key)
+    )

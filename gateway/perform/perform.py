@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.contract import OPTIONAL, Course, Done, Enrolment, Inputs, Operation, Result
 from gateway.errors import GatewayError, InternalError, NotFound, StoreError, VendorTimeout
 from gateway.perform import probe, reads, writes
 from gateway.perform.attempt import UNSTORED
 from gateway.perform.background import Background
+from gateway.perform.joined import Joined
 from gateway.perform.runs import Runs
 from gateway.perform.tenant import Tenant
 from gateway.store.database import Database
@@ -31,7 +32,7 @@ Performed = list[Course] | Course | Enrolment | Done
 
 @dataclass(slots=True)
 class Perform:
-    """Performs operations for the tenants of this process."""
+    """Performs operations for the tenants of this process; `joined` are organisations with several."""
 
     database: Database
     tenants: Mapping[str, Tenant]
@@ -39,9 +40,23 @@ class Perform:
     background: Background
     ring: Ring
     answer_s: float = ANSWER_S
+    joined: Mapping[str, Joined] = field(default_factory=dict)
 
     async def __call__(self, tenant: str, operation: Operation, inputs: Inputs, *, reference: str) -> Result:
         """One operation. Raises GatewayError: what RTOPilot hears is its code, status and message."""
+        joined = self.joined.get(tenant)
+        if joined is None:
+            return await self._one(tenant, operation, inputs, reference)
+        if operation is Operation.GET_COURSES:
+            return await joined.courses(lambda name: self._courses(name, inputs, reference))
+        return await self._one(joined.home(operation, inputs), operation, inputs, reference)
+
+    async def _courses(self, tenant: str, inputs: Inputs, reference: str) -> list[Course]:
+        found = await self._one(tenant, Operation.GET_COURSES, inputs, reference)
+        assert isinstance(found, list)
+        return found
+
+    async def _one(self, tenant: str, operation: Operation, inputs: Inputs, reference: str) -> Result:
         at_work = self.tenants.get(tenant)
         if at_work is None:
             raise NotFound("There is no such tenant.", code="unknown_tenant")

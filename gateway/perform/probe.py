@@ -47,7 +47,7 @@ async def refresh(tenant: Tenant) -> None:
 
 def needed(mapping: MappingSpec) -> bool:
     """Whether anything in the mapping reads a fact of its probe."""
-    parts = (mapping.server, mapping.operations, mapping.progress, mapping.settings)
+    parts = (mapping.server, mapping.operations, mapping.progress, mapping.settings, mapping.launch)
     return bool(mapping.probe and mapping.probe.facts) and any(reads(part, "probe") for part in parts)
 
 

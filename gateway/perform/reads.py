@@ -48,7 +48,11 @@ async def get_course(tenant: Tenant, course_id: str, deadline: Deadline, trace: 
         outcome = await drive(
             operations.perform(frame, spec, Resume()), tenant.vendor, NoJournal(), deadline, trace
         )
-        rows = [] if outcome.courses is None else CourseList.of(outcome.courses, 0, tenant.course_id).matching("")
+        rows = (
+            []
+            if outcome.courses is None
+            else CourseList.of(outcome.courses, 0, tenant.course_id).matching("")
+        )
         if not rows:
             raise unknown_course()
         return rows[0]

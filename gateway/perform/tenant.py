@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal
@@ -51,8 +51,8 @@ UNITS = {
 class TenantSpec:
     """What perform needs to know of a tenant; `app` makes it from config.yaml.
 
-    Of several LMSs behind one RTOPilot each is a tenant of its own here, named `acme/moodle`; `alias` (`moodle`)
-    then begins all its ids towards RTOPilot, so that each one finds its way home.
+    Of several LMSs behind one RTOPilot each is a tenant of its own here, named `acme/media`; `alias`
+    (`media`) then begins all its ids towards RTOPilot, so that each one finds its way home.
 
     `base` is the vendor's address, `hosts` all that may be called, `public_only_hosts` those among them
     that came from a tenant's settings. `wire_names` maps the mapping's names to this account's.
@@ -102,6 +102,8 @@ class Tenant:
     remembers_students: bool = True
     can_read: bool = True
     progress_reads_known: bool = False
+    asks_standing: bool = False
+    """Whether an enrolment is made from what the student has in the course already."""
 
     @property
     def name(self) -> str:
@@ -133,7 +135,7 @@ class Tenant:
         return f"{self.mapping.name} {self.spec.base}"
 
     def course_id(self, vendor_id: str) -> str:
-        """The course id RTOPilot keeps for one of this vendor's. Raises ValueError where there can be none."""
+        """The course id RTOPilot keeps for one of this vendor's. Raises ValueError for none."""
         return ids.encode_course(vendor_id, alias=self.alias)
 
     def vendor_course(self, course_id: str) -> str:
@@ -282,17 +284,27 @@ def open_tenant(
         allowance=allowance,
         catalogue=Catalogue(now),
         random=chance,
-        remembers_students=any("student" in step.remember for step in _steps(spec.mapping)),
+        remembers_students=any(
+            "student" in step.remember for step in _steps_of(spec.mapping.operations.values())
+        ),
         can_read=_can_read(spec.mapping),
         progress_reads_known=reads(_progress(spec.mapping), "known"),
+        asks_standing=_asks_standing(spec.mapping),
     )
 
 
-def _steps(mapping: MappingSpec) -> Iterator[Step]:
-    forms = list(mapping.operations.values())
+def _steps_of(specs: Iterable[OperationSpec]) -> Iterator[Step]:
+    forms = list(specs)
     for form in forms:
         yield from form.steps
         forms.extend(form.of.values())
+
+
+def _asks_standing(mapping: MappingSpec) -> bool:
+    """Whether `known.enrolment` is read, or something is minted that it may hold."""
+    makes = (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT)
+    forms = tuple(form for operation, form in mapping.operations.items() if operation in makes)
+    return reads(forms, "known", "enrolment") or any(step.mint for step in _steps_of(forms))
 
 
 def _progress(mapping: MappingSpec) -> tuple[OperationSpec | ProgressSpec | None, ...]:

@@ -1,4 +1,4 @@
-"""Whether some part of a mapping reads a root such as `probe` or `known`, told from its compiled text."""
+"""Whether some part of a mapping reads a name such as `probe` or `known.enrolment`, told from its text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from gateway.mapping.expressions import Expression
 from gateway.mapping.templates import Template
 
 
-def reads(part: Any, root: str) -> bool:
-    """Whether any expression in a part of a mapping reads this root, or the whole scope."""
+def reads(part: Any, root: str, name: str | None = None) -> bool:
+    """Whether any expression in a part of a mapping reads this root, `name` below it, or the whole scope."""
     if isinstance(part, Expression):
-        return root in part.roots or part.whole_scope
+        return part.whole_scope or any(_meets(path.parts, root, name) for path in part.names)
     if isinstance(part, Template):
-        return any(reads(one, root) for one in part.expressions)
+        return any(reads(one, root, name) for one in part.expressions)
     if isinstance(part, Mapping):
-        return any(reads(one, root) for one in part.values())
+        return any(reads(one, root, name) for one in part.values())
     if isinstance(part, tuple):
-        return any(reads(one, root) for one in part)
-    return is_dataclass(part) and any(reads(getattr(part, one.name), root) for one in fields(part))
+        return any(reads(one, root, name) for one in part)
+    return is_dataclass(part) and any(reads(getattr(part, one.name), root, name) for one in fields(part))
+
+
+def _meets(parts: tuple[str, ...], root: str, name: str | None) -> bool:
+    return parts[:1] == (root,) and (name is None or len(parts) < 2 or parts[1] == name)

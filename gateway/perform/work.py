@@ -31,6 +31,7 @@ class Work:
     keep, and the id of an enrolment made (None when none was). `guard` is called inside the commit in
     which a request of RTOPilot begins, and raises GatewayError when something else stands in its way.
     `queues`: what `finish` stores includes work for the background; `after` then tells it to look.
+    `standing` reads `known.enrolment`, once the run's turn has come; None where nothing asks for it.
     """
 
     tenant: Tenant
@@ -46,14 +47,19 @@ class Work:
     while_active: bool = False
     queues: bool = False
     guard: Callable[[Connection, runs.Begun], None] | None = None
+    standing: Callable[[Connection], Mapping[str, Any] | None] | None = None
     after: Callable[[], None] | None = None
     held: list[str] = field(default_factory=list)
 
     def serialised(self) -> list[str]:
-        """The texts of `serialise`, of which only one run at a time may hold each."""
+        """The texts of `serialise`, of which only one run at a time may hold each.
+
+        What two runs would make for one student in one course, the later one is to find: it waits.
+        """
         context = self.frame.context()
+        own = set() if self.standing is None else {json.dumps(["study", self.student, self.course])}
         try:
-            return sorted({as_text(template.render(context)) for template in self.form.serialise})
+            return sorted(own | {as_text(template.render(context)) for template in self.form.serialise})
         except ExpressionError as error:
             raise mismade(error, f"{self.form.place}.serialise") from error
 

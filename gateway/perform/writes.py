@@ -82,6 +82,7 @@ def creating(tenant: Tenant, vendor_course: str, person: Person, remembered: Map
         fingerprint=fingerprint(tenant.name, Operation.CREATE_ENROLMENT, vendor_course, person.id),
         finish=finish,
         guard=guard,
+        standing=finding.standing(tenant, person.id, vendor_course),
         student=person.id,
         course=vendor_course,
         repeat_window_s=tenant.spec.repeat_window_s,
@@ -231,6 +232,7 @@ def transferring(
         fingerprint=fingerprint(tenant.name, Operation.TRANSFER_ENROLMENT, stored.id, person.id),
         finish=finish,
         guard=guard,
+        standing=finding.standing(tenant, person.id, vendor_course),
         student=person.id,
         course=vendor_course,
         while_active=True,
@@ -273,7 +275,9 @@ async def cancel(tenant: Tenant, inputs: Inputs, deadline: Deadline, trace: Trac
 
 async def shared(tenant: Tenant, stored: StoredEnrolment) -> bool:
     """Whether another active id stands on the same vendor enrolment, which then must not be ended."""
-    others = await tenant.database.read(lambda conn: enrolments.by_key(conn, tenant.name, tenant.alias, stored.key))
+    others = await tenant.database.read(
+        lambda conn: enrolments.by_key(conn, tenant.name, tenant.alias, stored.key)
+    )
     return any(other.id != stored.id for other in others)
 
 

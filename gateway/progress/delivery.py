@@ -117,7 +117,7 @@ class Deliveries:
             self._lanes[tenant] = Lane(
                 tenant=tenant,
                 target=self.targets[tenant],
-                pace=Pace(self.rules.per_s),
+                pace=Pace(max(1, self.rules.per_s // self.targets[tenant].share)),
                 breaker=Breaker(self.database.clock.now),
             )
         return self._lanes[tenant]
@@ -187,7 +187,8 @@ class Deliveries:
 
     async def _send_all(self, lane: Lane, waiting: deque[Item]) -> None:
         """Send these, oldest first; what may not leave in this turn is given back."""
-        workers = [self._work(lane, waiting) for _ in range(min(self.rules.at_once, len(waiting)))]
+        at_once = max(1, self.rules.at_once // lane.target.share)
+        workers = [self._work(lane, waiting) for _ in range(min(at_once, len(waiting)))]
         try:
             ends = await asyncio.gather(*workers, return_exceptions=True)  # one's failure cuts no other short
         finally:

@@ -34,7 +34,9 @@ def find(conn: Connection, tenant: Tenant, fields: Fields) -> list[StoredEnrolme
     if not _by_key(fields, key):
         return enrolments.by_fields(conn, tenant.name, dict(fields))
     text = canonical_key(tuple(fields[name] for name in key))
-    return [one for one in enrolments.by_key(conn, tenant.name, tenant.alias, text) if _has(one.record, fields)]
+    return [
+        one for one in enrolments.by_key(conn, tenant.name, tenant.alias, text) if _has(one.record, fields)
+    ]
 
 
 async def find_all(tenant: Tenant, asked: Sequence[Fields]) -> list[list[StoredEnrolment]]:

@@ -1,5 +1,7 @@
 """Where webhooks come in: `/t/{door}/lms-events` from the LMS, `/t/{door}/hooks/{event}` from RTOPilot.
 
+Of several LMSs each has an address of its own, `/t/{door}/{alias}/lms-events`.
+
     raw bytes -> who sent them -> stored -> 200 {"received":true} -> worked off later, by `intake`
 
 What cannot be stored is answered 503, so that it is sent again. Answers hold nothing of what is inside:
@@ -13,7 +15,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal, Protocol
@@ -33,14 +35,15 @@ from gateway.errors import (
     Unauthorised,
     VendorUnavailable,
 )
-from gateway.mapping.expressions import Expression, Runtime
-from gateway.mapping.progress_spec import Webhook
+from gateway.mapping.expressions import Runtime
+from gateway.mapping.progress_spec import ProgressSpec, Verify, Webhook
 from gateway.mapping.templates import Context
 from gateway.outbound import Pool
 from gateway.progress import bodies
 from gateway.progress.keys import KeySource, key_source
 from gateway.progress.signatures import HookRules
 from gateway.progress.verify import Delivery, Verdict, token_of, verify
+from gateway.progress.webhooks import headers_read_later, headers_with_tokens, source_of, switched_on
 from gateway.rtopilot import replies
 from gateway.rtopilot.routes import log_crash, read_body, send_json
 from gateway.store import inbox
@@ -54,6 +57,7 @@ MAX_ASIDE_BYTES = 10_000_000
 _ROW_BYTES = 1000
 _MAX_HEADER_CHARS = 2000
 _EVENT = re.compile("[A-Za-z0-9._-]{1,64}")
+_BASIC = b'Basic realm="gateway", charset="UTF-8"'
 _ALWAYS_KEPT = frozenset({"content_type", "date", "user_agent", "webhook_id", "webhook_timestamp"})
 _NEVER_KEPT = frozenset({
     "authorization", "proxy_authorization", "cookie", "x_api_key", "x_auth_token", "x_forwarded_for",
@@ -72,7 +76,7 @@ class Gatekeeper(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """One tenant's receiver.
+    """One sender and its proof, at a tenant's receiver.
 
     `source` is what the inbox calls it; the event is added where the address has one. `keeps` are headers
     stored beside the always kept ones (lower case, `_` for `-`), None for all; those in `hides` never are.
@@ -80,7 +84,7 @@ class Hook:
     """
 
     tenant: str
-    source: Literal["lms", "rtopilot"]
+    source: str
     gate: Gatekeeper
     keeps: frozenset[str] | None = frozenset()
     hides: frozenset[str] = frozenset()
@@ -91,9 +95,9 @@ class Hook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
-    """The receivers by door, where they store, and whom they tell that there is work."""
+    """The receivers by door (`door/alias` of several LMSs), where they store, and whom they tell of work."""
 
-    lms: Mapping[str, Hook]
+    lms: Mapping[str, Sequence[Hook]]
     rtopilot: Mapping[str, Hook]
     database: Database
     kick: Callable[[], None]
@@ -105,7 +109,13 @@ def hook_routes(
     """The routes, to stand before those of the seven operations; `reception` is asked on each delivery."""
     make = new_reference or (lambda: secrets.token_hex(6))
     lms, rtopilot = Receiver("lms", reception, make), Receiver("rtopilot", reception, make)
-    shapes = {"/lms-events": lms, "/lms-events/{secret}": lms, "/hooks/{event}": rtopilot}
+    shapes = {
+        "/lms-events": lms,
+        "/lms-events/{secret}": lms,
+        "/{alias}/lms-events": lms,
+        "/{alias}/lms-events/{secret}": lms,
+        "/hooks/{event}": rtopilot,
+    }
     return [
         Route(f"/t/{{door}}{shape}{slash}", endpoint=receiver)
         for shape, receiver in shapes.items()
@@ -127,10 +137,11 @@ class VendorGate:
 
     async def check(self, delivery: Delivery, now: float) -> Verdict:
         keys = None
-        if self.keys is not None:
+        token = "" if self.keys is None else token_of(self.webhook, delivery, self.scope)
+        if self.keys is not None and token.count(".") == 2:  # keys are not fetched for another's delivery
             from gateway.progress.verify_jwt import claimed_kid  # 3 MB that few deployments need
 
-            keys = await self.keys.keys(claimed_kid(token_of(self.webhook, delivery, self.scope)))
+            keys = await self.keys.keys(claimed_kid(token))
         return verify(self.webhook, delivery, secrets=self.secrets, scope=self.scope, now=now, keys=keys)
 
 
@@ -144,28 +155,45 @@ class RtopilotGate:
         return self.rules.check(delivery, now)
 
 
-def vendor_hook(
-    tenant: str, webhook: Webhook, *, secrets: Mapping[str, str], scope: Mapping[str, Any], pool: Pool
-) -> Hook:
-    """The receiver of a tenant's LMS. `scope` is what expressions see (`settings`, `bundle`, `probe`).
+def vendor_hooks(
+    tenant: str,
+    progress: ProgressSpec | None,
+    *,
+    secrets: Mapping[str, str],
+    scope: Mapping[str, Any],
+    pool: Pool,
+) -> tuple[Hook, ...]:
+    """The receiver of a tenant's LMS: its webhooks that are on, in the mapping's order; none where none is.
 
-    Raises ValueError where `verify.keys` gives neither a JWKS document nor its address.
+    `scope` is what expressions see (`settings`, `bundle`, `probe`). A header that holds a token of one
+    webhook is stored for none. Raises ValueError where `verify.keys` of a webhook that is on gives neither a
+    JWKS document nor its address.
     """
-    keys = None
-    if webhook.verify.keys is not None:
-        try:
-            keys = key_source(webhook.verify.keys.render(Context(scope, Runtime())), pool)
-        except ExpressionError as error:
-            raise ValueError(str(error)) from error
-    return Hook(
-        tenant=tenant,
-        source="lms",
-        gate=VendorGate(webhook=webhook, secrets=secrets, scope=scope, keys=keys),
-        keeps=_headers_named(_read_later(webhook)),
-        hides=_headers_named([webhook.verify.token] if webhook.verify.token is not None else []),
-        coalesce=webhook.trust == "hint",
-        challenge=b'Basic realm="gateway", charset="UTF-8"' if webhook.verify.kind == "basic" else b"Bearer",
+    webhooks = switched_on(progress, scope)
+    hides = frozenset[str]().union(*map(headers_with_tokens, webhooks))
+    return tuple(
+        Hook(
+            tenant=tenant,
+            source=source_of(webhook),
+            gate=VendorGate(
+                webhook=webhook, secrets=secrets, scope=scope, keys=_keys(webhook.verify, scope, pool)
+            ),
+            keeps=headers_read_later(webhook),
+            hides=hides,
+            coalesce=webhook.trust == "hint",
+            challenge=_BASIC if webhook.verify.kind == "basic" else b"Bearer",
+        )
+        for webhook in webhooks
     )
+
+
+def _keys(verify: Verify, scope: Mapping[str, Any], pool: Pool) -> KeySource | None:
+    if verify.keys is None:
+        return None
+    try:
+        return key_source(verify.keys.render(Context(scope, Runtime())), pool)
+    except ExpressionError as error:
+        raise ValueError(str(error)) from error
 
 
 def rtopilot_hook(tenant: str, rules: HookRules) -> Hook:
@@ -178,18 +206,6 @@ def rtopilot_hook(tenant: str, rules: HookRules) -> Hook:
         hides=frozenset(_field_name(one.header) for one in rules.accepted),
         needs_json=True,
     )
-
-
-def _read_later(webhook: Webhook) -> list[Expression]:
-    """The expressions that are evaluated when a delivery is worked off."""
-    templates = [webhook.id, webhook.value, *webhook.find.values()]
-    inside = [one for template in templates if template is not None for one in template.expressions]
-    return inside + [one for one in (webhook.events, webhook.keep) if one is not None]
-
-
-def _headers_named(expressions: list[Expression]) -> frozenset[str]:
-    paths = [path.parts for one in expressions for path in one.names]
-    return frozenset(parts[1] for parts in paths if parts[0] == "headers" and len(parts) > 1)
 
 
 # -- receiving
@@ -252,16 +268,16 @@ class Receiver:
     ) -> None:
         """Check and store one delivery. Raises GatewayError where the answer is not 200."""
         reception = self._reception()
-        hook = self._find(reception, scope["path_params"])
-        line.tenant = hook.tenant
+        hooks = self._find(reception, scope["path_params"])
+        line.tenant = hooks[0].tenant
         if scope["method"] != "POST":
             extra.append((b"allow", b"POST"))
             raise MethodNotAllowed()
         delivery = await _delivery(scope, receive)
         now = reception.database.clock.now()
-        verdict = await _checked(hook, delivery, now)
+        hook, verdict = await _checked(hooks, delivery, now)
         if verdict.kind == "refused":
-            extra.append((b"www-authenticate", hook.challenge))
+            extra += [(b"www-authenticate", each) for each in dict.fromkeys(one.challenge for one in hooks)]
             raise Unauthorised(_UNVERIFIED, detail=verdict.reason)
         if hook.needs_json:
             _need_json(delivery)
@@ -270,12 +286,16 @@ class Receiver:
             line.outcome = f"kept aside: {verdict.reason}"
         await _store(reception, hook, delivery, verdict, now)
 
-    def _find(self, reception: Reception, path: Mapping[str, str]) -> Hook:
-        hooks = reception.lms if self._source == "lms" else reception.rtopilot
-        hook = hooks.get(path["door"])
-        if hook is None or ("event" in path and not _EVENT.fullmatch(path["event"])):
+    def _find(self, reception: Reception, path: Mapping[str, str]) -> Sequence[Hook]:
+        """Who may have sent it, at least one."""
+        door = f"{path['door']}/{path['alias']}" if "alias" in path else path["door"]
+        if self._source == "lms":
+            hooks = reception.lms.get(door, ())
+        else:
+            hooks = [reception.rtopilot[door]] if door in reception.rtopilot else ()
+        if not hooks or ("event" in path and not _EVENT.fullmatch(path["event"])):
             raise NotFound()
-        return hook
+        return hooks
 
     def _need_room(self, hook: Hook, delivery: Delivery, now: float) -> None:
         """Raises VendorUnavailable when too much was kept aside in this hour."""
@@ -299,11 +319,28 @@ async def _delivery(scope: Scope, receive: Receive) -> Delivery:
     )
 
 
-async def _checked(hook: Hook, delivery: Delivery, now: float) -> Verdict:
-    try:
-        return await hook.gate.check(delivery, now)
-    except VendorUnavailable as error:
-        raise VendorUnavailable(_AGAIN, detail=error.detail) from error
+async def _checked(hooks: Sequence[Hook], delivery: Delivery, now: float) -> tuple[Hook, Verdict]:
+    """The first whose proof is right. Kept aside is what none can verify, refused what none keeps aside.
+
+    Raises VendorUnavailable while one that might have verified it cannot tell.
+    """
+    others, untold = list[tuple[Hook, Verdict]](), None
+    for hook in hooks:
+        try:
+            verdict = await hook.gate.check(delivery, now)
+        except VendorUnavailable as error:
+            untold = untold or error
+            continue
+        if verdict.kind == "verified":
+            return hook, verdict
+        others.append((hook, verdict))
+    if untold is not None:
+        raise VendorUnavailable(_AGAIN, detail=untold.detail) from untold
+    for hook, verdict in others:
+        if verdict.kind == "quarantine":
+            return hook, verdict
+    reasons = ", ".join(dict.fromkeys(verdict.reason for _, verdict in others))
+    return hooks[0], Verdict(kind="refused", reason=reasons)
 
 
 def _need_json(delivery: Delivery) -> None:

@@ -36,6 +36,7 @@ from gateway.progress import bodies, students
 from gateway.progress.find import find_all
 from gateway.progress.refresh import AT_ONCE as READ_AT_ONCE
 from gateway.progress.refresh import Refresher
+from gateway.progress.webhooks import is_from_lms, reader_of
 from gateway.store import inbox
 from gateway.store.claims import LostLease
 from gateway.store.database import Database
@@ -89,7 +90,8 @@ Found = tuple[str, Reading]
 class Intake:
     """The worker of one process. `kick` makes it look at once; `round` does one look, carried to its end.
 
-    `deliver` is told when there is news for RTOPilot.
+    `deliver` is told when there is news for RTOPilot. `organisations` names the tenants of one with several
+    LMSs; `merged_rules` are by organisation.
     """
 
     database: Database
@@ -97,6 +99,7 @@ class Intake:
     owner: str
     deliver: Callable[[], None]
     merged_rules: Mapping[str, students.MergedRule] = field(default_factory=dict)
+    organisations: Mapping[str, Sequence[str]] = field(default_factory=dict)
     every_s: float = EVERY_S
     counts: Counts = field(default_factory=Counts)
     refresher: Refresher = field(default_factory=Refresher)
@@ -205,20 +208,20 @@ class Intake:
 
     async def _work(self, delivery: Delivery) -> None:
         tenant = self.tenants.get(delivery.tenant)
-        if tenant is None:
+        if tenant is None and delivery.tenant not in self.organisations:
             await self._later(delivery, "tenant_gone")
-        elif delivery.source == "lms":
+        elif tenant is not None and is_from_lms(delivery.source):
             await self._from_vendor(tenant, delivery)
         else:
-            await self._from_rtopilot(tenant, delivery)
+            await self._from_rtopilot(delivery)
 
     # -- the LMS's events
 
     async def _from_vendor(self, tenant: Tenant, delivery: Delivery) -> None:
         progress = tenant.mapping.progress
-        webhook = progress.webhook if progress is not None else None
+        webhook = reader_of(delivery.source, progress.webhooks if progress is not None else ())
         if webhook is None:
-            raise Unusable("the mapping has no webhook any more")
+            raise Unusable("the webhook that took it is not in the mapping any more")
         new = await self._unseen(delivery, await self._read(tenant, webhook, delivery))
         hits = await find_all(tenant, [event.find for event in new])
         self.counts.unmatched += sum(not found for found in hits)
@@ -323,18 +326,20 @@ class Intake:
 
     # -- RTOPilot's events
 
-    async def _from_rtopilot(self, tenant: Tenant, delivery: Delivery) -> None:
+    async def _from_rtopilot(self, delivery: Delivery) -> None:
+        """An event of an organisation, for each of its LMSs: whoever is killed in between does all again."""
         _, _, event = delivery.source.partition(":")
         try:
             body = bodies.parse("json", delivery.raw)
         except bodies.Unreadable as error:
             raise Unusable(f"its body cannot be read: {error}") from error
-        rule = self.merged_rules.get(tenant.name)
-        now = self.database.clock.now()
-        handled = await students.handle(tenant.name, event, body, self.database, now, rule)
-        if handled.quarantine is not None:
-            raise Unusable(handled.quarantine)
-        log.info("tenant %s: webhook %s: %s", tenant.name, event, handled.summary)
+        rule = self.merged_rules.get(delivery.tenant)
+        for name in self.organisations.get(delivery.tenant, (delivery.tenant,)):
+            now = self.database.clock.now()
+            handled = await students.handle(name, event, body, self.database, now, rule)
+            if handled.quarantine is not None:
+                raise Unusable(handled.quarantine)
+            log.info("tenant %s: webhook %s: %s", name, event, handled.summary)
         await self._mark(delivery, [])
 
     # -- what cannot be done now, or at all

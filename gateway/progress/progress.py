@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -83,14 +83,18 @@ def open_progress(
     *,
     overrides: Mapping[str, Override],
     merged_rules: Mapping[str, students.MergedRule],
+    organisations: Mapping[str, Sequence[str]] | None = None,
 ) -> Progress:
-    """The workers over `tenants`: `overrides` has those whose progress is polled, `targets` where it goes."""
+    """The workers over `tenants`: `overrides` has those whose progress is polled, `targets` where it goes.
+
+    `organisations` names the tenants of each RTOPilot that has several LMSs.
+    """
     deliveries = Deliveries(database, targets, owner)
     return Progress(
         database=database,
         tenants=tenants,
         deliveries=deliveries,
-        intake=Intake(database, tenants, owner, deliveries.kick, merged_rules),
+        intake=Intake(database, tenants, owner, deliveries.kick, merged_rules, organisations or {}),
         poller=Poller(
             database=database,
             tenants={name: tenants[name] for name in overrides},

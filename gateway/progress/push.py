@@ -54,6 +54,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 class Target:
     """Where one tenant's progress goes, such as `https://v2.rtopilot.com.au/api`.
 
+    `share`: how many tenants push to the same organisation of RTOPilot, each taking its part of the pace.
     Raises ValueError for RTOPilot's production without `production`: progress sent there can issue
     certificates, and costs the RTO money.
     """
@@ -62,6 +63,7 @@ class Target:
     key: KeySource
     pool: Pool = field(repr=False)
     production: bool = False
+    share: int = 1
 
     def __post_init__(self) -> None:
         host = (urlsplit(self.base_url).hostname or "").rstrip(".")
@@ -69,13 +71,13 @@ class Target:
             raise ValueError("progress may not be pushed into RTOPilot's production: `production` is false")
 
 
-def open_target(base_url: str, key: KeySource, *, production: bool) -> Target:
+def open_target(base_url: str, key: KeySource, *, production: bool, share: int = 1) -> Target:
     """The target with a pool of its own, which whoever opened it closes. Raises ValueError as Target does."""
     host = urlsplit(base_url).hostname or ""
     pool = Pool(
         hosts=[host], connect_s=CONNECT_S, read_s=READ_S, max_bytes=MAX_REPLY_BYTES, max_connections=4
     )
-    return Target(base_url=base_url, key=key, pool=pool, production=production)
+    return Target(base_url=base_url, key=key, pool=pool, production=production, share=share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

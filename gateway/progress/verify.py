@@ -9,11 +9,11 @@ Sources: docs/mapping-language.md, "Webhooks"; standardwebhooks.com, "Signature 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import ExpressionError
@@ -21,15 +21,16 @@ from gateway.mapping.expressions import Expression, Runtime
 from gateway.mapping.progress_spec import Verify, VerifyKind, Webhook
 from gateway.mapping.templates import Context, Template, as_text
 from gateway.progress import bodies
+from gateway.progress.comparing import Refused, bytes_of, need_any, need_fresh, need_signature
+from gateway.progress.cutting import without_member
 from gateway.progress.digests import KeyForm, key_of, plain, written
 from gateway.rtopilot import credentials
 
 if TYPE_CHECKING:
     from gateway.progress.verify_jwt import Key
 
-MAX_SIGNATURES = 20
-"""Candidates looked at in one delivery; an honest sender has one for each of its secrets."""
-
+READS_BODY = frozenset({"shared-token", "digest"})
+"""The kinds whose proof may stand in the body."""
 
 _STAMP = re.compile("[0-9]{1,12}")
 
@@ -63,14 +64,6 @@ class Verdict:
 VERIFIED = Verdict(kind="verified")
 
 
-class _Refused(Exception):
-    """The delivery proves nothing; `reason` as in a Verdict."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """One delivery and what it is checked against; `secrets` are those that have a value."""
@@ -81,15 +74,24 @@ class _Case:
     scope: Mapping[str, Any]
     now: float
     keys: Sequence[Key] | None
+    _read: list[Any] = field(default_factory=list)
 
     @property
     def verify(self) -> Verify:
         return self.webhook.verify
 
-    def value(self, expression: Expression | None, **more: Any) -> Any:
+    def value(self, expression: Expression | None) -> Any:
         if expression is None:
             return None
-        return expression.evaluate({**self.scope, **more}, Runtime(now=self.now))
+        if self.verify.kind in READS_BODY and "body" in expression.roots:
+            return expression.evaluate({**self.scope, "body": self._body()}, Runtime(now=self.now))
+        return expression.evaluate(self.scope, Runtime(now=self.now))
+
+    def _body(self) -> Any:
+        """The body, read once, and only where the proof asks for it."""
+        if not self._read:
+            self._read.append(_body(self.webhook, self.delivery))
+        return self._read[0]
 
     def text(self, template: Template | None) -> str | None:
         if template is None:
@@ -124,7 +126,7 @@ def verify(
         )
         _CHECKS[webhook.verify.kind](case)
         _check_fresh(case)
-    except _Refused as why:
+    except Refused as why:
         return Verdict(kind="refused", reason=why.reason)
     except ExpressionError:
         return Verdict(kind="refused", reason="unreadable")
@@ -167,26 +169,47 @@ def token_of(webhook: Webhook, delivery: Delivery, scope: Mapping[str, Any]) -> 
 
 def _check_path(case: _Case) -> None:
     if not case.delivery.path_secret:
-        raise _Refused("no-secret-in-path")
-    _need_any(case.delivery.path_secret, case)
+        raise Refused("no-secret-in-path")
+    need_any([bytes_of(case.delivery.path_secret)], _secret_bytes(case))
 
 
 def _check_token(case: _Case) -> None:
-    assert case.verify.token is not None
-    body = {"body": _body(case)} if "body" in case.verify.token.roots else {}
-    token = case.value(case.verify.token, **body)
-    if isinstance(token, bool) or not isinstance(token, str | int) or token == "":
-        raise _Refused("no-token")
-    _need_any(as_text(token), case)
+    """Any of the places may hold the secret; what cannot be read at one of them does not spoil the others."""
+    tokens, trouble = list[str](), "no-token"
+    for place in case.verify.tokens:
+        try:
+            value = case.value(place)
+        except ExpressionError:
+            trouble = "unreadable"
+        except Refused as why:
+            trouble = why.reason
+        else:
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                tokens += [token] if (token := _without_scheme(as_text(value), case.verify.prefix)) else []
+    if not tokens:
+        raise Refused(trouble)
+    need_any([bytes_of(token) for token in tokens], _secret_bytes(case))
 
 
-def _body(case: _Case) -> Any:
-    """The body, parsed before it is trusted, because the token is inside; bounded as every body is."""
-    content_type = header_texts(case.delivery.headers).get("content_type", "")
+def _without_scheme(token: str, prefix: str) -> str:
+    """A token less what stands before it; one that never had it is left as it is. Source: RFC 9110, 11.1."""
+    if prefix and token[: len(prefix)].lower() == prefix.lower():
+        return token[len(prefix) :].lstrip(" ")
+    return token
+
+
+def _body(webhook: Webhook, delivery: Delivery) -> Any:
+    """The body, parsed before it is trusted, because the proof is inside; bounded as every body is.
+
+    Fields of a form give back the bytes that came, since they may be what was signed.
+    """
     try:
-        return bodies.parse(case.webhook.body, case.delivery.raw, content_type)
+        if webhook.body == "form":
+            return bodies.fields(delivery.raw, errors="surrogateescape")
+        content_type = header_texts(delivery.headers).get("content_type", "")
+        return bodies.parse(webhook.body, delivery.raw, content_type)
     except bodies.Unreadable:
-        raise _Refused("unreadable-body") from None
+        raise Refused("unreadable-body") from None
 
 
 def _check_basic(case: _Case) -> None:
@@ -200,11 +223,38 @@ def _check_bearer(case: _Case) -> None:
 
 def _check_hmac(case: _Case) -> None:
     how = case.verify
-    signed = b"".join(_signed_part(case, part) for part in how.signed)
-    _need_signature(
-        [written(hmac.digest(key, signed, how.hash), how.encoding) for key in _keys(_secrets(case), how.key)],
-        [plain(_bytes(text), how.encoding) for text in _signatures(case)],
+    keys = _keys(_secrets(case), how.key)
+    signed = b"".join(_signed_parts(case, case.delivery.raw))
+    need_signature(
+        [written(hmac.digest(key, signed, how.hash), how.encoding) for key in keys],
+        [plain(bytes_of(text), how.encoding) for text in _signatures(case)],
     )
+
+
+def _check_digest(case: _Case) -> None:
+    """A plain hash of a text in which the secret stands."""
+    how, secrets = case.verify, _secret_bytes(case)
+    given = _signatures(case)
+    texts = [b"".join(_signed_parts(case, case.delivery.raw, secret)) for secret in secrets]
+    if how.without is not None:
+        texts = [_cut(case, text, how.without, given) for text in texts]
+    hashes = [hashlib.new(how.hash, text, usedforsecurity=False) for text in texts]
+    need_signature(
+        [written(one.digest(), how.encoding) for one in hashes],
+        [plain(bytes_of(text), how.encoding) for text in given],
+    )
+
+
+def _cut(case: _Case, signed: bytes, name: str, signatures: Sequence[str]) -> bytes:
+    """What is signed less the member that holds the one signature."""
+    if not signatures:
+        raise Refused("no-signature")
+    if len(signatures) > 1:
+        raise Refused("too-many-signatures")
+    cut = without_member(signed, name, bytes_of(case.verify.prefix + signatures[0]))
+    if cut is None:
+        raise Refused("no-member-to-cut")
+    return cut
 
 
 def _check_standard(case: _Case) -> None:
@@ -212,18 +262,18 @@ def _check_standard(case: _Case) -> None:
     headers = header_texts(case.delivery.headers)
     parts = [headers.get(f"webhook_{name}") or "" for name in ("id", "timestamp", "signature")]
     if not all(parts):
-        raise _Refused("no-signature")
+        raise Refused("no-signature")
     identity, stamp, signatures = parts
     if not _STAMP.fullmatch(stamp):
-        raise _Refused("no-timestamp")
-    signed = b".".join([_bytes(identity), stamp.encode(), case.delivery.raw])
+        raise Refused("no-timestamp")
+    signed = b".".join([bytes_of(identity), stamp.encode(), case.delivery.raw])
     keys = _keys([secret.removeprefix("whsec_") for secret in _secrets(case)], "base64")
     given = [text.removeprefix("v1,") for text in signatures.split() if text.startswith("v1,")]
-    _need_signature(
+    need_signature(
         [written(hmac.digest(key, signed, "sha256"), "base64") for key in keys],
-        [plain(_bytes(text), "base64") for text in given],
+        [plain(bytes_of(text), "base64") for text in given],
     )
-    _need_fresh(int(stamp), case)
+    need_fresh(int(stamp), case.now, case.verify.fresh_within_s)
 
 
 def _check_jwt(case: _Case) -> None:
@@ -241,7 +291,7 @@ def _check_jwt(case: _Case) -> None:
             now=case.now,
         )
     except BadToken as why:
-        raise _Refused(why.reason) from why
+        raise Refused(why.reason) from why
 
 
 _CHECKS: Mapping[VerifyKind, Callable[[_Case], None]] = {
@@ -250,6 +300,7 @@ _CHECKS: Mapping[VerifyKind, Callable[[_Case], None]] = {
     "basic": _check_basic,
     "bearer": _check_bearer,
     "hmac": _check_hmac,
+    "digest": _check_digest,
     "standard-webhooks": _check_standard,
     "jwt": _check_jwt,
 }
@@ -260,17 +311,12 @@ _CHECKS: Mapping[VerifyKind, Callable[[_Case], None]] = {
 
 def _secrets(case: _Case) -> tuple[str, ...]:
     if not case.secrets:
-        raise _Refused("no-secret")
+        raise Refused("no-secret")
     return case.secrets
 
 
-def _need_any(presented: str, case: _Case) -> None:
-    """Every secret is compared, whichever matches."""
-    given, matched = _bytes(presented), False
-    for secret in _secrets(case):
-        matched |= hmac.compare_digest(given, _bytes(secret))
-    if not matched:
-        raise _Refused("mismatch")
+def _secret_bytes(case: _Case) -> list[bytes]:
+    return [bytes_of(secret) for secret in _secrets(case)]
 
 
 def _need_credential(case: _Case, made: Callable[[str], credentials.Credential]) -> None:
@@ -281,36 +327,13 @@ def _need_credential(case: _Case, made: Callable[[str], credentials.Credential])
         except ValueError:  # a secret that could never be sent this way
             continue
     if not credentials.permits(accepted, case.delivery.headers):
-        raise _Refused("mismatch")
-
-
-def _need_signature(expected: Sequence[bytes], given: Sequence[bytes]) -> None:
-    """Every signature is compared with every candidate."""
-    if not expected:
-        raise _Refused("unusable-secret")
-    if not given:
-        raise _Refused("no-signature")
-    if len(given) > MAX_SIGNATURES:
-        raise _Refused("too-many-signatures")
-    matched = False
-    for signature in expected:
-        for candidate in given:
-            matched |= hmac.compare_digest(signature, candidate)
-    if not matched:
-        raise _Refused("mismatch")
+        raise Refused("mismatch")
 
 
 def _check_fresh(case: _Case) -> None:
     """After the signature, so that `stale` in the log means a true delivery, sent again."""
     if case.verify.fresh_at is not None:
-        _need_fresh(case.value(case.verify.fresh_at), case)
-
-
-def _need_fresh(at: Any, case: _Case) -> None:
-    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
-        raise _Refused("no-timestamp")
-    if abs(case.now - at) > case.verify.fresh_within_s:
-        raise _Refused("stale")
+        need_fresh(case.value(case.verify.fresh_at), case.now, case.verify.fresh_within_s)
 
 
 # -- signatures
@@ -325,13 +348,17 @@ def _keys(secrets: Iterable[str], form: KeyForm) -> list[bytes]:
     return found
 
 
-def _signed_part(case: _Case, part: Expression | None) -> bytes:
-    if part is None:
-        return case.delivery.raw
+def _signed_parts(case: _Case, raw: bytes, secret: bytes = b"") -> Iterator[bytes]:
+    words = {"raw": raw, "secret": secret}
+    for part in case.verify.signed:
+        yield words[part] if isinstance(part, str) else _signed_part(case, part)
+
+
+def _signed_part(case: _Case, part: Expression) -> bytes:
     value = case.value(part)
     if value is None or value == "" or isinstance(value, list | dict):
-        raise _Refused("no-signed-part")
-    return _bytes(as_text(value))
+        raise Refused("no-signed-part")
+    return bytes_of(as_text(value))
 
 
 def _signatures(case: _Case) -> list[str]:
@@ -341,14 +368,6 @@ def _signatures(case: _Case) -> list[str]:
     prefix = case.verify.prefix
     texts = [text.strip() for text in given if isinstance(text, str)]
     return [rest for text in texts if text.startswith(prefix) and (rest := text.removeprefix(prefix))]
-
-
-def _bytes(text: str) -> bytes:
-    """The bytes that were sent, for text out of headers and queries."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a character, which an expression may have made
-        raise _Refused("unreadable") from None
 
 
 def _query(query: bytes) -> Mapping[str, str | list[str]]:

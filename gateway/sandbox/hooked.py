@@ -49,7 +49,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.sandbox.control import Clock, StandIn, switched
 from gateway.sandbox.faults import token_expired
 from gateway.sandbox.hooked_actions import Actions
-from gateway.sandbox.hooked_proof import Keys
+from gateway.sandbox.hooked_proof import HookedMail, Keys
 from gateway.sandbox.hooked_sender import Postman
 from gateway.sandbox.hooked_state import (
     Course,
@@ -86,7 +86,8 @@ class Hooked:
         self._journal = journal
         self._clock = clock
         self.keys = Keys()
-        self.postman = Postman(lambda: self.switches, self.keys, lambda: clock.now().timestamp())
+        mail = HookedMail(lambda: self.switches, self.keys)
+        self.postman = Postman(lambda: self.switches, mail, lambda: clock.now().timestamp())
         self._actions = Actions(self, clock.now)
         self.actions = self._actions.table()
         self._app = Starlette(routes=self._routes(), exception_handlers={Refused: _refused})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -70,6 +70,24 @@ class Keys:
             self._made += 1
             self._keys[f"hooked-{self._made}"] = new_key()
         return next(reversed(self._keys))
+
+
+class HookedMail:
+    """The deliveries of Hooked LMS, under the switches of the moment."""
+
+    def __init__(self, switches: Callable[[], HookedSwitches], keys: Keys) -> None:
+        self._switches, self._keys = switches, keys
+
+    def batches(self, events: Events) -> list[Events]:
+        switches = self._switches()
+        size = switches.batch if switches.body in ("array", "list", "jwt") else 1
+        return [events[start : start + size] for start in range(0, len(events), size)]
+
+    def message(self, number: int) -> str:
+        return f"msg_{number}"
+
+    def parcel(self, events: Events, message: str, attempt: int, now: float) -> Parcel:
+        return parcel(events, message, now, self._switches(), self._keys)
 
 
 def new_key() -> rsa.RSAPrivateKey:

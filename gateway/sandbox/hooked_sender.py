@@ -1,4 +1,7 @@
-"""Sends the events of Hooked LMS, from a thread of its own, so that it also works beside a test's loop."""
+"""Sends the webhooks of a stand-in, from a thread of its own, so that it also works beside a test's loop.
+
+A delivery looks as its vendor makes it (`Mail`); here is what can go wrong on its way (`Way`).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,48 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from gateway.sandbox.hooked_proof import Keys, Parcel, parcel
-from gateway.sandbox.hooked_switches import MAX_AT_ONCE, HookedSwitches
+from gateway.sandbox.hooked_proof import Parcel
+from gateway.sandbox.hooked_switches import MAX_AT_ONCE
 
 JOURNAL_LENGTH = 20_000
 Event = Mapping[str, Any]
+
+
+class Way(Protocol):
+    """The way to a receiver; HookedSwitches says what each of these does."""
+
+    @property
+    def hook_url(self) -> str: ...
+    @property
+    def linger_s(self) -> float: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def reverse(self) -> bool: ...
+    @property
+    def delay_s(self) -> float: ...
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def retries(self) -> tuple[float, ...]: ...
+    @property
+    def at_once(self) -> int: ...
+    @property
+    def timeout_s(self) -> float: ...
+
+
+class Mail(Protocol):
+    """How a vendor makes deliveries of events; every one is asked for anew at each attempt."""
+
+    def batches(self, events: Sequence[Event]) -> Sequence[Sequence[Event]]: ...
+    def message(self, number: int) -> str:
+        """The id of the delivery of this number, counted from 1; its duplicates and retries share it."""
+
+    def parcel(self, events: Sequence[Event], message: str, attempt: int, now: float) -> Parcel: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +83,8 @@ class Postman:
     `waiting` is how many deliveries, or gathered events, are still on their way; 0 when all is quiet.
     """
 
-    def __init__(self, switches: Callable[[], HookedSwitches], keys: Keys, now: Callable[[], float]) -> None:
-        self._switches, self._keys, self._now = switches, keys, now
+    def __init__(self, way: Callable[[], Way], mail: Mail, now: Callable[[], float]) -> None:
+        self._way, self._mail, self._now = way, mail, now
         self.journal: deque[Sent] = deque(maxlen=JOURNAL_LENGTH)
         self.last: deque[Parcel] = deque(maxlen=1000)
         self._gathered: list[Event] = []
@@ -65,12 +101,12 @@ class Postman:
 
     def post(self, event: Event) -> None:
         """Take one event; it is sent soon."""
-        switches = self._switches()
-        if not switches.hook_url or switches.lost:
+        way = self._way()
+        if not way.hook_url or way.lost:
             return
         self._add(1)
         loop = self._running()
-        loop.call_soon_threadsafe(self._gather, event, switches)
+        loop.call_soon_threadsafe(self._gather, event, way)
 
     def idle(self, within_s: float = 10.0) -> bool:
         """Wait until nothing is on its way; whether that came about."""
@@ -88,9 +124,7 @@ class Postman:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 # daemon: a stand-in has nothing to lose
-                threading.Thread(
-                    target=self._run, args=(self._loop,), name="hooked postman", daemon=True
-                ).start()
+                threading.Thread(target=self._run, args=(self._loop,), name="postman", daemon=True).start()
             return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -100,44 +134,43 @@ class Postman:
         self._client = httpx.AsyncClient(trust_env=False, limits=limits)
         loop.run_forever()
 
-    def _gather(self, event: Event, switches: HookedSwitches) -> None:
+    def _gather(self, event: Event, way: Way) -> None:
         self._gathered.append(event)
         if len(self._gathered) == 1:
-            asyncio.get_running_loop().call_later(switches.linger_s, self._flush, switches)
+            asyncio.get_running_loop().call_later(way.linger_s, self._flush, way)
 
-    def _flush(self, switches: HookedSwitches) -> None:
+    def _flush(self, way: Way) -> None:
         events, self._gathered = self._gathered, []
-        size = switches.batch if switches.body in ("array", "list", "jwt") else 1
-        batches = [events[start : start + size] for start in range(0, len(events), size)]
-        self._add(len(batches) * (1 + switches.duplicates) - len(events))
-        if switches.reverse:
+        batches = list(self._mail.batches(events))
+        self._add(len(batches) * (1 + way.duplicates) - len(events))
+        if way.reverse:
             batches.reverse()
-        self._start(self._send_all(batches, switches))
+        self._start(self._send_all(batches, way))
 
-    async def _send_all(self, batches: Sequence[Sequence[Event]], switches: HookedSwitches) -> None:
+    async def _send_all(self, batches: Sequence[Sequence[Event]], way: Way) -> None:
         """First attempts in order, `at_once` at a time; what fails is tried again beside them."""
-        await asyncio.sleep(switches.delay_s)
+        await asyncio.sleep(way.delay_s)
         jobs = deque(
             (events, message)
             for events in batches
-            for message in [self._new_message()] * (1 + switches.duplicates)
+            for message in [self._new_message()] * (1 + way.duplicates)
         )
 
         async def work() -> None:
             while jobs:
-                await self._deliver(*jobs.popleft(), switches)
+                await self._deliver(*jobs.popleft(), way)
 
-        await asyncio.gather(*(work() for _ in range(switches.at_once)))
+        await asyncio.gather(*(work() for _ in range(way.at_once)))
 
-    async def _deliver(self, events: Sequence[Event], message: str, switches: HookedSwitches) -> None:
+    async def _deliver(self, events: Sequence[Event], message: str, way: Way) -> None:
         if await self._attempt(events, message, 1):
             self._add(-1)
         else:
-            self._start(self._try_again(events, message, switches))
+            self._start(self._try_again(events, message, way))
 
-    async def _try_again(self, events: Sequence[Event], message: str, switches: HookedSwitches) -> None:
+    async def _try_again(self, events: Sequence[Event], message: str, way: Way) -> None:
         try:
-            for number, wait in enumerate(switches.retries, 2):
+            for number, wait in enumerate(way.retries, 2):
                 await asyncio.sleep(wait)
                 if await self._attempt(events, message, number):
                     return
@@ -145,8 +178,7 @@ class Postman:
             self._add(-1)
 
     async def _attempt(self, events: Sequence[Event], message: str, number: int) -> bool:
-        switches = self._switches()  # those of now: a retry is signed anew
-        made = parcel(events, message, self._now(), switches, self._keys)
+        made = self._mail.parcel(events, message, number, self._now())  # a retry is signed anew
         self.last.append(made)
         status, reply, error = None, "", ""
         try:
@@ -154,7 +186,7 @@ class Postman:
                 made.url,
                 content=made.body,
                 headers=[(name.encode(), value.encode()) for name, value in made.headers],
-                timeout=switches.timeout_s,
+                timeout=self._way().timeout_s,
             )
             status, reply = answer.status_code, answer.text[:2000]
         except httpx.HTTPError as exc:
@@ -167,7 +199,7 @@ class Postman:
 
     def _new_message(self) -> str:
         self._numbers += 1
-        return f"msg_{self._numbers}"
+        return self._mail.message(self._numbers)
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

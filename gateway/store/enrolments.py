@@ -177,6 +177,13 @@ def by_key(conn: Connection, tenant: str, alias: str | None, key: str) -> list[S
     return [StoredEnrolment(**row) for row in conn.execute(_ACTIVE_BY_KEY, scope).mappings()]
 
 
+def of_student(conn: Connection, tenant: str, student_id: str, course_id: str) -> StoredEnrolment | None:
+    """The active enrolment of a student in a course; of several the newest."""
+    scope = {"in_tenant": tenant, "of_student": student_id, "of_course": course_id}
+    row = conn.execute(_ACTIVE_OF_STUDENT, scope).mappings().first()
+    return None if row is None else StoredEnrolment(**row)
+
+
 def active(
     conn: Connection, tenant: str, *, course_id: str | None = None, after_id: str = "", limit: int = 500
 ) -> list[StoredEnrolment]:
@@ -232,9 +239,7 @@ def cancel(conn: Connection, tenant: str, id: str, now: float) -> bool:
     return conn.execute(_END, _ending(tenant, id, "cancelled", None, now)).rowcount == 1
 
 
-def cancel_shared(
-    conn: Connection, tenant: str, alias: str | None, id: str, key: str, now: float
-) -> bool:
+def cancel_shared(conn: Connection, tenant: str, alias: str | None, id: str, key: str, now: float) -> bool:
     """End an id while another active one stands on the same vendor enrolment; False for the last of them."""
     scope = {"in_tenant": tenant, "in_alias": alias or "", "of_key": key}
     active = {row.id for row in conn.execute(_LOCK_BY_KEY, scope)}
@@ -339,6 +344,18 @@ _ACTIVE = (
     .limit(bindparam("limit"))
 )
 _ACTIVE_OF_COURSE = _ACTIVE.where(IS_ACTIVE, enrolment.c.course_id == bindparam("of_course"))
+_ACTIVE_OF_STUDENT = (
+    select(enrolment)
+    .where(
+        enrolment.c.tenant == bindparam("in_tenant"),
+        enrolment.c.student_id == bindparam("of_student"),
+        enrolment.c.course_id == bindparam("of_course"),
+        enrolment.c.state == "active",
+    )
+    # of different keys, as when something was minted anew, each begins with generation 1
+    .order_by(enrolment.c.generation.desc(), enrolment.c.created_at.desc(), enrolment.c.id)
+    .limit(1)
+)
 _COURSES = (
     select(enrolment.c.course_id)
     .where(

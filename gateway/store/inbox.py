@@ -25,10 +25,11 @@ MAX_ERROR = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One request as it came. `source` is `lms` or `rtopilot:EVENT`; `reason` says why it is quarantined.
+    """One request as it came. `source` is `lms:WEBHOOK:MARK` (`lms` in older rows) or `rtopilot:EVENT`.
 
-    `raw` are the bytes of the body, `query` the text of the query string. `dedupe`: an identical one need not
-    be kept while this waits; gone once somebody begins with it. `tries` counts the failed ones.
+    `reason` says why it is quarantined. `raw` are the bytes of the body, `query` is the text of the query
+    string. `dedupe`: an identical one need not be kept while this waits; gone once somebody begins with it.
+    `tries` counts the failed ones.
     """
 
     id: str

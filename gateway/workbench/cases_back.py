@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.contract import Operation
 from gateway.mapping.progress_spec import Webhook
 from gateway.perform import Tenant
-from gateway.progress.hooks import Hook, Receiver, Reception, vendor_hook
+from gateway.progress.hooks import Hook, Receiver, Reception, vendor_hooks
 from gateway.progress.intake import Intake
 from gateway.progress.plans import Plan, plans_of
 from gateway.progress.poll import Poller
 from gateway.progress.refresh import refresh
 from gateway.progress.timing import Override
 from gateway.progress.verify import Delivery
+from gateway.progress.webhooks import switched_on
 from gateway.store import schedules
 from gateway.store.clock import Clock
 from gateway.store.database import Database
@@ -46,7 +47,7 @@ class Back:
     clock: Clock
     poller: _OnePlan
     intake: Intake
-    _hook: Hook | None = field(default=None)
+    _hooks: tuple[Hook, ...] = ()
 
     @classmethod
     def open(cls, tenant: Tenant, database: Database, owner: str) -> Back:
@@ -88,12 +89,12 @@ class Back:
     # -- webhooks
 
     @property
-    def webhook(self) -> Webhook:
-        """Raises OffScript when the mapping has none."""
-        progress = self.tenant.mapping.progress
-        if progress is None or progress.webhook is None:
-            raise OffScript("The mapping has no webhook.")
-        return progress.webhook
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """Those that the tenant has. Raises OffScript when it has none."""
+        found = switched_on(self.tenant.mapping.progress, self.scope)
+        if not found:
+            raise OffScript("The mapping has no webhook for this tenant.")
+        return found
 
     @property
     def scope(self) -> Any:
@@ -102,13 +103,17 @@ class Back:
 
     async def deliver(self, delivery: Delivery) -> int:
         """Post a delivery to the production receiver; the status the vendor hears."""
-        if self._hook is None:
-            secrets, pool = self.tenant.spec.secrets, self.tenant.pool
-            self._hook = vendor_hook(
-                self.tenant.name, self.webhook, secrets=secrets, scope=self.scope, pool=pool
+        if not self._hooks:
+            tenant = self.tenant
+            self._hooks = vendor_hooks(
+                tenant.name,
+                tenant.mapping.progress,
+                secrets=tenant.spec.secrets,
+                scope=self.scope,
+                pool=tenant.pool,
             )
         reception = Reception(
-            lms={DOOR: self._hook}, rtopilot={}, database=self.database, kick=self.intake.kick
+            lms={DOOR: self._hooks}, rtopilot={}, database=self.database, kick=self.intake.kick
         )
         path = (
             {"door": DOOR} if delivery.path_secret is None else {"door": DOOR, "secret": delivery.path_secret}

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from gateway.errors import ExpressionError
-from gateway.mapping.expressions import Runtime
-from gateway.mapping.progress_spec import Verify, Webhook
-from gateway.mapping.templates import as_text
-from gateway.progress.digests import key_of
-from gateway.progress.verify import Delivery, delivery_scope
+from gateway.mapping.progress_spec import Webhook
+from gateway.progress.verify import Delivery
+from gateway.workbench.cases_sign import signed
 from gateway.workbench.cases_vendor import OffScript
 
 TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "raw": "text/plain"}
-_ONE_HEADER = re.compile(r"headers\.([a-z0-9_]+)")
 
 
 def delivery_of(
-    event: Mapping[str, Any], webhook: Webhook, secrets: Mapping[str, str], scope: Mapping[str, Any]
+    event: Mapping[str, Any],
+    webhooks: Sequence[Webhook],
+    secrets: Mapping[str, str],
+    scope: Mapping[str, Any],
 ) -> Delivery:
     """What is posted. Raises OffScript where it cannot be signed as the case wants it."""
     kind = next((kind for kind in TYPES if kind in event), None)
@@ -39,16 +36,24 @@ def delivery_of(
         return unsigned
     if event["sign"] not in secrets:
         raise OffScript(f"with.event.sign: the mapping has no secret `{event['sign']}`.")
-    try:
-        name, signature = _signature(webhook.verify, unsigned, secrets[event["sign"]], scope)
-    except (ValueError, ExpressionError) as why:
-        raise OffScript(f"with.event.sign: it cannot be signed: {why}") from None
-    return Delivery(
-        raw=unsigned.raw,
-        headers=_fields(headers | {name: signature}),
-        query=unsigned.query,
-        path_secret=unsigned.path_secret,
-    )
+    return _signed(event, webhooks, unsigned, secrets, scope)
+
+
+def _signed(
+    event: Mapping[str, Any],
+    webhooks: Sequence[Webhook],
+    unsigned: Delivery,
+    secrets: Mapping[str, str],
+    scope: Mapping[str, Any],
+) -> Delivery:
+    """Signed for the first webhook that names the secret; where none does, for the first that is signed."""
+    name, troubles = event["sign"], list[Exception]()
+    for webhook in sorted(webhooks, key=lambda one: name not in one.verify.secrets):
+        try:
+            return signed(webhook, unsigned, secrets[name], scope, as_it_is="raw" in event)
+        except (ValueError, ExpressionError) as why:
+            troubles.append(why)
+    raise OffScript(f"with.event.sign: it cannot be signed: {troubles[0]}")
 
 
 def _body(kind: str, data: Any) -> bytes:
@@ -59,31 +64,3 @@ def _body(kind: str, data: Any) -> bytes:
 
 def _fields(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.encode("latin-1"), value.encode()) for name, value in headers.items())
-
-
-def _signature(how: Verify, delivery: Delivery, secret: str, scope: Mapping[str, Any]) -> tuple[str, str]:
-    """The header that proves it, and its value. Raises ValueError for a kind that is not signed so."""
-    seen = {**scope, **delivery_scope(delivery)}
-    if how.kind == "standard-webhooks":
-        headers = seen["headers"]
-        parts = [headers.get("webhook_id", ""), headers.get("webhook_timestamp", "")]
-        signed = b".".join([*(part.encode() for part in parts), delivery.raw])
-        digest = hmac.digest(key_of(secret.removeprefix("whsec_"), "base64"), signed, "sha256")
-        return "webhook-signature", "v1," + base64.b64encode(digest).decode()
-    header = _ONE_HEADER.fullmatch(how.signature.text) if how.signature is not None else None
-    if how.kind != "hmac" or header is None:
-        raise ValueError("write the headers out; only `hmac` with one header as its signature can be signed")
-    parts = [delivery.raw if part is None else _text(part.evaluate(seen, Runtime())) for part in how.signed]
-    digest = hmac.digest(key_of(secret, how.key), b"".join(parts), how.hash)
-    return header[1].replace("_", "-"), how.prefix + _written(digest, how.encoding)
-
-
-def _text(value: Any) -> bytes:
-    return b"" if value is None else as_text(value).encode()
-
-
-def _written(digest: bytes, encoding: str) -> str:
-    if encoding == "hex":
-        return digest.hex()
-    encode = base64.b64encode if encoding == "base64" else base64.urlsafe_b64encode
-    return encode(digest).decode()

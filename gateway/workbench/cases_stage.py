@@ -6,10 +6,11 @@ Everything but the edges is production code. The store is a real SQLite file, em
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,7 +24,7 @@ from gateway.errors import GatewayError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import parse_settings
 from gateway.mapping.spec import MappingSpec
-from gateway.mapping.templates import Context, as_text
+from gateway.mapping.templates import Context, NullHere, as_text
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
 from gateway.perform.runs import Runs
@@ -261,7 +262,7 @@ class Stage:
     def delivery(self) -> Delivery:
         back = self.process.back
         return delivery_of(
-            self.case.given["event"], back.webhook, self.process.tenant.spec.secrets, back.scope
+            self.case.given["event"], back.webhooks, self.process.tenant.spec.secrets, back.scope
         )
 
     async def ask(self, inputs: Inputs | None = None, *, operation: Operation | None = None) -> Heard:
@@ -328,6 +329,13 @@ def inputs_of(case: Case) -> Inputs:
     )
 
 
+def _hosts(mapping: MappingSpec, context: Context) -> Iterator[str]:
+    """Those whose settings are given."""
+    for host in mapping.server.hosts:
+        with contextlib.suppress(NullHere):
+            yield as_text(host.render(context))
+
+
 def tenant_spec(case: Case, mapping: MappingSpec) -> TenantSpec:
     """The tenant a case describes. Raises ProblemsFound when its settings cannot be used."""
     text = json.dumps(case.settings, ensure_ascii=False)
@@ -340,7 +348,7 @@ def tenant_spec(case: Case, mapping: MappingSpec) -> TenantSpec:
         settings=settings,
         secrets={name: case.secrets.get(name, f"secret-{name}") for name in mapping.secrets},
         base=as_text(mapping.server.base.render(context)),
-        hosts=frozenset(as_text(host.render(context)) for host in mapping.server.hosts),
+        hosts=frozenset(_hosts(mapping, context)),
         fall=case.tenant.get("fall"),
         units=case.tenant.get("units", "off" if isinstance(case.run, Signal) else "all"),
         adopted_completed=case.tenant.get("adopted_completed", "hold"),

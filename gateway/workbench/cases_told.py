@@ -13,6 +13,7 @@ from gateway.engine.events import Events, events
 from gateway.perform.reading import told_percent
 from gateway.progress import bodies
 from gateway.progress.refresh import refresh
+from gateway.progress.webhooks import reader_of
 from gateway.store import enrolments, inbox, letters, units
 from gateway.store.enrolments import StoredEnrolment
 from gateway.workbench.cases_stage import NAME, Heard, Stage
@@ -108,7 +109,9 @@ def _verified(heard: Heard, newest: inbox.Delivery | None) -> Any:
 
 def _events(stage: Stage, delivery: inbox.Delivery) -> list[dict[str, Any]]:
     """The events as the intake reads them; none where the body cannot be read."""
-    webhook = stage.process.back.webhook
+    progress = stage.process.tenant.mapping.progress
+    webhook = reader_of(delivery.source, () if progress is None else progress.webhooks)
+    assert webhook is not None  # it was taken by one of them
     try:
         body = bodies.parse(webhook.body, delivery.raw, delivery.headers.get("content_type", ""))
     except bodies.Unreadable:

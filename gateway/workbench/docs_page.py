@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.contract import OPTIONAL, Operation
 from gateway.mapping.spec import Action, CallSpec, MappingSpec, OperationSpec, Setting, Step
+from gateway.workbench.plan_checks import step_node
 from gateway.workbench.words import sentence
 from gateway.yamlfile import Document, Place, read_yaml
 
@@ -166,12 +167,22 @@ class _Page:
             yield from self._step(step)
 
     def _step(self, step: Step) -> Iterator[str]:
+        if step.check is not None:
+            yield from self._check(step)
         for action in (step.action, *step.first, step.undo):
             if action is None:
                 continue
             yield self._call(step, action)
             if action.confirm is not None and action.confirm.call is not None:
                 yield f"{_address(action.confirm.call)} reads, only to look up a lost answer"
+
+    def _check(self, step: Step) -> Iterator[str]:
+        """What ends the operation before anything more is sent."""
+        written = step_node(self._document, step.place).get("check", ())
+        for rule in written:
+            said = f": {rule['say']}" if "say" in rule else ""
+            only = "" if step.when is None else f", only when {_code(step.when.text)}"
+            yield f"- ends when {_code(str(rule['if']))} ({rule.get('is', 'refused')}{said}){only}"
 
     def _call(self, step: Step, action: Action) -> str:
         words = [f"{_address(action.call)} {'writes' if action.writes else 'reads'}"]
@@ -211,7 +222,14 @@ def _type(setting: Setting) -> str:
         return "one of " + ", ".join(f"`{word}`" for word in setting.of)
     if setting.type == "template":
         return "text with `${…}`"
+    if setting.item:
+        return f"a list of objects: {', '.join(map(_field, setting.item.values()))}"
     return setting.type
+
+
+def _field(part: Setting) -> str:
+    more = [part.type, *([] if part.required else ["may be left out"]), *([part.help] if part.help else [])]
+    return f"`{part.name}` ({'; '.join(more)})"
 
 
 def _default(setting: Setting) -> str:

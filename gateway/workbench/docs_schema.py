@@ -1,4 +1,4 @@
-"""The keyword tables of docs/mapping-language.md and docs/mapping-progress.md, made from the schema.
+"""The keyword tables of docs/mapping-keywords.md and docs/mapping-progress.md, made from the schema.
 
 `python -m gateway.workbench.docs_schema` writes them anew; a test fails while they are out of date.
 """
@@ -12,13 +12,14 @@ from typing import Any
 
 from gateway.mapping.schema import data_folder, load_schema
 
-PAGE, PROGRESS_PAGE = "mapping-language.md", "mapping-progress.md"
+PAGE, PROGRESS_PAGE = "mapping-keywords.md", "mapping-progress.md"
 BEGIN, END = "<!-- keywords: made from the schema -->", "<!-- end of keywords -->"
 _SHARED = "keyword-"
 _MAX_EXAMPLE = 70
 _SECTIONS = (
     ("The top of the file", ""),
     ("`settings`: one setting", "setting"),
+    ("`item`: one field of a list", "settingField"),
     ("`server`", "server"),
     ("`server.auth`", "auth"),
     ("A call", "call"),
@@ -28,6 +29,7 @@ _SECTIONS = (
     ("`place`", "place"),
     ("A step", "step"),
     ("`first`: one branch", "branch"),
+    ("`check`: one rule", "checkRule"),
     ("`confirm`", "confirm"),
     ("An operation", "operation"),
 )

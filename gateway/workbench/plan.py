@@ -24,10 +24,12 @@ from gateway.mapping.expressions import Runtime
 from gateway.mapping.load import compile_document
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec, OperationSpec, Step
-from gateway.mapping.templates import Context, as_text
+from gateway.mapping.templates import Context, NullHere, as_text
 from gateway.perform.tenant import TenantSpec, frame
 from gateway.workbench.given import check_given, person, record_of, vendor_course
 from gateway.workbench.plan_calls import Maker, PlannedCall, State, state_of
+from gateway.workbench.plan_checks import PlannedCheck, step_node, worked
+from gateway.workbench.plan_steps import form_steps, lines_of
 from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown
 from gateway.workbench.words import DEFAULTS, poll_words, rule_words, sentence
 from gateway.yamlfile import Document, parse_yaml, read_yaml
@@ -40,7 +42,7 @@ NO_ADDRESS: dict[str, Any] = {"email": None}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """One step: its call, or its branches in the order in which they are tried."""
+    """One step: its call, its branches in the order in which they are tried, or its check."""
 
     id: str
     state: State
@@ -49,6 +51,7 @@ class PlannedStep:
     calls: list[PlannedCall]
     tried_in_order: bool = False
     mint: list[str] = field(default_factory=list)
+    check: PlannedCheck | None = None
     undo: PlannedCall | None = None
 
 
@@ -112,11 +115,18 @@ def plan(
     return Plan(
         mapping=mapping.name,
         operation=str(operation),
-        hosts=[_rendered(host, mapping, settings) for host in mapping.server.hosts],
+        hosts=list(_hosts(mapping, settings)),
         sections=sections,
         log_in=planner.log_in() if any(section.steps for section in sections) else None,
         server_rules=[rule_words(rule) for rule in mapping.server.replies],
     )
+
+
+def _hosts(mapping: MappingSpec, settings: TenantSettings) -> Iterator[str]:
+    """Those whose settings are given."""
+    for host in mapping.server.hosts:
+        with contextlib.suppress(NullHere):
+            yield _rendered(host, mapping, settings)
 
 
 def _rendered(template: Any, mapping: MappingSpec, settings: TenantSettings) -> str:
@@ -188,7 +198,7 @@ class _Planner:
                 return Section(title=title, note=f"On the manual list: {self._sentence(form)}")
             case "constant":
                 return Section(title=title, note="Answered from the tenant's settings; nothing is sent.")
-        return Section(title=title, steps=self._steps(operation, lambda mapping: _form_steps(mapping, form)))
+        return Section(title=title, steps=self._steps(operation, lambda mapping: form_steps(mapping, form)))
 
     def _sentence(self, form: OperationSpec) -> str:
         assert form.sentence is not None
@@ -231,7 +241,7 @@ class _Planner:
         spec = self.tenant.mapping.operations[operation]
         return operations.form_of(frame(self.tenant, operation, Runtime()), spec)
 
-    def _frame(self, operation: Operation, mapping: MappingSpec, skipped: Mapping[str, Any]) -> Frame:
+    def _frame(self, operation: Operation, mapping: MappingSpec, filled: Mapping[str, Any]) -> Frame:
         """What production fills requests in from: the known values, all else has a marker by now."""
         root = {**self._root(), "enrolment": self._enrolment(), "known": self.given.get("known", {})}
         if "to" in self.given:
@@ -239,7 +249,7 @@ class _Planner:
         made = frame(
             replace(self.tenant, mapping=mapping), operation, Runtime(), person=self._person(), **root
         )
-        made.steps.update({**self.steps, **skipped})
+        made.steps.update({**self.steps, **filled})
         return made
 
     def _root(self) -> dict[str, Any]:
@@ -290,9 +300,9 @@ class _Planner:
             }
         )
 
-    def _known_steps(self, skipped: Mapping[str, Any]) -> dict[str, Any]:
+    def _known_steps(self, more: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: Known(value, path=f"steps.{name}.") for name, value in self.steps.items()}
-        return {**given, **skipped}
+        return {**given, **more}
 
     def _settings(self, who: Mapping[str, Any]) -> Known:
         """The tenant's settings; those that are filled in for a student only as far as one is known."""
@@ -316,19 +326,34 @@ class _Planner:
         self, operation: Operation, steps_of: Callable[[MappingSpec], tuple[Step, ...]]
     ) -> list[PlannedStep]:
         states: dict[str, State] = {}
-        skipped: dict[str, Any] = {}
+        checks: dict[str, PlannedCheck] = {}
+        known: dict[str, Any] = {}
+        filled: dict[str, Any] = {}
         written = steps_of(self.tenant.mapping)
         for step in written:
-            states[step.id] = state_of(step.when, self.scope(skipped))
+            scope = self.scope(known)
+            states[step.id] = state_of(step.when, scope)
             if states[step.id] == "no":
-                skipped[step.id] = None
-        at = self._maker(operation, skipped, _lines(written))
-        return [_planned(step, states[step.id], at) for step in steps_of(at.frame.mapping)]
+                known[step.id] = filled[step.id] = None
+            elif step.check is not None:
+                work = worked(step.id, step.check, step_node(self.document, step.place), scope)
+                checks[step.id] = work.planned
+                if states[step.id] == "yes" and step.id not in self.steps:
+                    known[step.id], filled[step.id] = work.known, work.filled
+        at = self._maker(operation, known, lines_of(written), filled)
+        return [_planned(step, states[step.id], at, checks) for step in steps_of(at.frame.mapping)]
 
-    def _maker(self, operation: Operation, skipped: Mapping[str, Any], lines: Mapping[str, int]) -> Maker:
-        scope, markers = self.scope(skipped), Markers()
+    def _maker(
+        self,
+        operation: Operation,
+        known: Mapping[str, Any],
+        lines: Mapping[str, int],
+        filled: Mapping[str, Any] | None = None,
+    ) -> Maker:
+        """`known` is what expressions see of steps, `filled` what requests are filled in from."""
+        scope, markers = self.scope(known), Markers()
         mapping = _substituted(self.document, scope, markers)
-        return Maker(self._frame(operation, mapping, skipped), scope, markers, lines)
+        return Maker(self._frame(operation, mapping, filled or {}), scope, markers, lines)
 
     def log_in(self) -> PlannedCall | None:
         """The login of a session, or None where there is none."""
@@ -345,29 +370,10 @@ def _part_of(planner: _Planner, operation: Operation) -> _Planner:
     return replace(planner, operation=operation, given=given)
 
 
-def _lines(steps: tuple[Step, ...]) -> dict[str, int]:
-    """Where each call stands in the author's file."""
-    actions = [
-        action for step in steps for action in (step.action, *step.first, step.undo) if action is not None
-    ]
-    return {action.place: action.line for action in actions}
-
-
 def _substituted(document: Document, scope: Known, markers: Markers) -> MappingSpec:
     data = Substitution(scope, markers).mapping(document.data)
     text = json.dumps(data, ensure_ascii=False)
     return compile_document(parse_yaml(text, file=document.file)).mapping
-
-
-def _form_steps(mapping: MappingSpec, form: OperationSpec) -> tuple[Step, ...]:
-    """The same form in another compilation of the same mapping."""
-    waiting = list(mapping.operations.values())
-    while waiting:
-        spec = waiting.pop()
-        if spec.place == form.place:
-            return spec.steps
-        waiting.extend(spec.of.values())
-    raise AssertionError(form.place)
 
 
 def _planned_poll(name: str, at: Maker) -> PlannedCall:
@@ -379,7 +385,7 @@ def _planned_poll(name: str, at: Maker) -> PlannedCall:
     return at.call(name, call)
 
 
-def _planned(step: Step, state: State, at: Maker) -> PlannedStep:
+def _planned(step: Step, state: State, at: Maker, checks: Mapping[str, PlannedCheck]) -> PlannedStep:
     actions = (step.action,) if step.action is not None else step.first
     return PlannedStep(
         id=step.id,
@@ -389,5 +395,6 @@ def _planned(step: Step, state: State, at: Maker) -> PlannedStep:
         tried_in_order=bool(step.first),
         calls=[] if state == "no" else [at.action(action) for action in actions],
         mint=list(step.mint),
+        check=checks.get(step.id),
         undo=None if step.undo is None or state == "no" else at.action(step.undo),
     )

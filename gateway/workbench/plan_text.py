@@ -10,7 +10,9 @@ from rich.markup import escape
 
 from gateway.workbench.plan import Plan, PlannedStep
 from gateway.workbench.plan_calls import PlannedCall, Request
+from gateway.workbench.plan_checks import PlannedCheck
 
+RULES = {"no": "does not hold: ", "unknown": "ends here when ", "yes": "ENDS HERE: "}
 STATES = {"no": "skipped: ", "unknown": "only when: ", "yes": "because: "}
 
 
@@ -55,6 +57,8 @@ class _Writer:
         self._when(2, step.state, step.when)
         if step.mint:
             self.line(2, f"made once and kept: {', '.join(step.mint)}")
+        if step.check is not None:
+            self._check(step.check)
         for call in step.calls:
             if step.tried_in_order:
                 self.line(2, f"[bold]- {escape(call.name)}[/]")
@@ -62,6 +66,15 @@ class _Writer:
         if step.undo is not None:
             self.line(2, "taken back, when a later step fails for good:")
             self.call(3, step.undo)
+
+    def _check(self, check: PlannedCheck) -> None:
+        self.line(2, "sends nothing")
+        for rule in check.rules:
+            self.line(3, escape(f"{RULES[rule.state]}{rule.words}"))
+        for name, value in check.gives.items():
+            self.line(3, escape(f"gives {name}: {json.dumps(value, ensure_ascii=False)}"))
+        if check.problem is not None:
+            self.line(3, f"[red]cannot be worked out:[/] {escape(check.problem)}")
 
     def _when(self, depth: int, state: str, when: str | None) -> None:
         if when is not None:

@@ -89,7 +89,7 @@ async def trial(
     check_given(given)
     watched = _watched(perform.tenants[tenant], really_write, watch or (lambda _: None))
     if really_write and operation not in READS:
-        real = replace(perform, tenants={tenant: watched})
+        real = replace(perform, tenants={tenant: watched}, joined={})
         inputs = to_inputs(given, operation, watched.alias)
         answer = await real(tenant, operation, inputs, reference="try")
         return Tried(answer=_plain(answer))
@@ -165,7 +165,11 @@ class _Dry:
             rows = outcome.courses
         else:
             rows = await self._listed(None)
-        found = CourseList.of(rows, 0.0, self.tenant.course_id).by_vendor_id.get(course) if rows is not None else None
+        found = (
+            CourseList.of(rows, 0.0, self.tenant.course_id).by_vendor_id.get(course)
+            if rows is not None
+            else None
+        )
         if found is None:
             raise NotFound("The LMS has no such course.", code="unknown_course")
         return Tried(answer=_plain(found))

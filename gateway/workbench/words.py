@@ -65,7 +65,8 @@ def lost_words(action: Action) -> str:
 def page_words(pages: Pages | None) -> str | None:
     if pages is None or pages.kind == "none":
         return None
-    return f"page by page ({pages.kind}), at most {pages.limit} pages"
+    told = "" if pages.total is None else f", {pages.total.text} items or it is a fault"
+    return f"page by page ({pages.kind}), at most {pages.limit} pages{told}"
 
 
 PLANS = {

@@ -507,6 +507,23 @@ def test_a_secret_path_is_revealed_on_a_terminal_only(
     assert f"/t/college/lms-events/{VARIANTS['secret-path'].secret}" in screen.getvalue()
 
 
+def test_of_several_webhooks_each_that_the_tenant_has_is_told(deployment: Any) -> None:
+    hooked(deployment, secrets={"apiKey": "k" * 20, "webhook": HOOK})
+    made = mapping(VARIANTS["hmac"])
+    one = made["progress"]["webhook"]
+    bearer = {**one, "verify": {"kind": "bearer", "secrets": ["webhookOld"]}}
+    made["progress"]["webhook"] = [one, bearer, {**bearer, "when": "false"}]
+    write_mapping(deployment.folder, made)
+    found = pasted(deployment.run("settings", "college", "--json"))
+    first, second = (found[f"Webhook, {name} in the mapping"] for name in ("webhook", "webhook-2"))
+    assert first["values"]["URL"].endswith("/t/college/lms-events") and "secret" in first["values"]
+    assert second["values"] == {} and "write `webhookOld`" in second["note"]
+    assert not any("webhook-3" in what for what in found)
+    checked = rows(check(deployment))
+    assert checked["The LMS's webhook, `webhook`"]["verdict"] == "ok"
+    assert checked["The LMS's webhook, `webhook-2`"]["verdict"] == "warning"
+
+
 def test_two_secrets_of_a_webhook_and_none_are_told(deployment: Any) -> None:
     secrets = {"apiKey": "k" * 20, "webhook": HOOK, "webhookOld": HOOK[::-1]}
     hooked(deployment, secrets=secrets)

@@ -93,6 +93,30 @@ def test_without_paging_one_call_is_the_list(read):
             id="offset of the rows that came, not of those asked for",
         ),
         pytest.param(
+            "{kind: offset, offset: query.o, per: 2, step: 2, stop: short}",
+            [page(1, 2), page(3, 4), page()],
+            [{"o": "0"}, {"o": "2"}, {"o": "4"}],
+            id="offset with a fixed step",
+        ),
+        pytest.param(
+            "{kind: offset, offset: query.o, per: 2, step: \"${settings.word == 'one' ? 1 : 2}\", stop: short}",
+            [page(1, 2), page(3)],
+            [{"o": "0"}, {"o": "1"}],
+            id="an offset that a setting makes a page number",
+        ),
+        pytest.param(
+            "{kind: page, number: query.p, first: 0, per: 2, step: \"${settings.word == 'one' ? 50 : 1}\", stop: short}",
+            [page(1, 2), page(3)],
+            [{"p": "0"}, {"p": "50"}],
+            id="a page number that a setting makes an offset",
+        ),
+        pytest.param(
+            "{kind: until-empty, number: query.p, step: 10}",
+            [page(1), page()],
+            [{"p": "1"}, {"p": "11"}],
+            id="until-empty with a step",
+        ),
+        pytest.param(
             "{kind: cursor, send: query.c, next: reply.body.next}",
             [page(1, next="a"), page(2, next=0), page(3, next=None)],
             [{}, {"c": "a"}, {"c": "0"}],
@@ -200,6 +224,63 @@ def test_links_are_followed_by_their_relation(read):
 )  # fmt: skip
 def test_a_list_cut_short_is_never_a_list(read, pages, replies):
     played, _ = read(pages, *replies)
+    assert isinstance(played.error, VendorFault)
+
+
+PAGED = "{kind: page, number: query.p, stop: '!reply.body.more', total: reply.body.total}"
+
+
+@pytest.mark.parametrize(
+    ("pages", "replies"),
+    [
+        pytest.param(PAGED, [page(1, 2, more=True, total=3), page(3, total=3)], id="all of them"),
+        pytest.param(PAGED, [page(1, 2, more=True, total=3), page(3)], id="only the first page tells"),
+        pytest.param(PAGED, [page(1, more=True, total=3), page(2, total=2)], id="one has gone meanwhile"),
+        pytest.param(PAGED, [page(1, 2, total=1)], id="more than told"),
+        pytest.param(PAGED, [page(total=0)], id="none"),
+        pytest.param(PAGED, [page(1)], id="nothing told"),
+        pytest.param("{kind: none, total: reply.body.total}", [page(1, total=1)], id="without paging"),
+        pytest.param("{kind: page, number: query.p, total: reply.body.total}", [page(1, total=1), page(total=0)], id="0 beyond the end"),
+        pytest.param("{kind: next-url, next: reply.body.next, total: reply.body.total}", [page(1, next=OTHER, total=2), page(2)], id="by address"),
+    ],
+)  # fmt: skip
+def test_a_list_with_all_that_the_vendor_tells_is_a_list(read, pages, replies):
+    _, ids = read(pages, *replies)
+    assert ids == [row["id"] for reply in replies for row in reply.body["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("pages", "replies"),
+    [
+        pytest.param(PAGED, [page(1, 2, more=True, total=4), page(3, total=4)], id="one is missing"),
+        pytest.param(PAGED, [page(1, more=True, total=2), page(2, total=3)], id="one has come meanwhile"),
+        pytest.param(PAGED, [page(total=7)], id="an empty first page"),
+        pytest.param("{kind: none, total: reply.body.total}", [page(1, total=2)], id="without paging"),
+        pytest.param("{kind: page, number: query.p, total: reply.body.total}", [page(1, total=2), page(total=0)], id="0 beyond the end"),
+        pytest.param("{kind: page, number: query.p, per: 2, stop: short, total: reply.body.total}", [page(1, total=2)], id="a short page"),
+        pytest.param("{kind: next-url, next: reply.body.next, total: reply.body.total}", [page(1, total=2)], id="no next page"),
+        pytest.param(PAGED, [page(1, total="1")], id="text"),
+        pytest.param(PAGED, [page(1, total=True)], id="a boolean"),
+    ],
+)  # fmt: skip
+def test_fewer_items_than_the_vendor_tells_are_never_a_list(read, pages, replies):
+    played, _ = read(pages, *replies)
+    assert isinstance(played.error, VendorFault)
+    assert played.unused == []
+
+
+def test_the_total_counts_before_items_are_left_out(read):
+    assert read(PAGED, page(1, 2, total=2), more=", keep: id == `2`")[1] == [2]
+
+
+@pytest.mark.parametrize("step", ["${settings.word}", "${settings.list[0].id}", "${length(settings.list)}"])
+def test_a_step_that_is_no_number_is_our_own_mistake_and_sends_nothing(read, step):
+    played, _ = read(f"{{kind: offset, offset: query.o, per: 2, step: '{step}'}}")
+    assert (played.error.code, played.calls) == ("mapping_failed", [])
+
+
+def test_pages_that_go_round_in_a_circle_end_at_the_ceiling(read):
+    played, _ = read("{kind: page, number: query.p, limit: 4}", page(1), page(2), page(1), page(2))
     assert isinstance(played.error, VendorFault)
 
 

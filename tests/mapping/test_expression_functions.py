@@ -84,6 +84,16 @@ def run(expression, **runtime):
         ("number(4.0)", 4),
         ("number('')", None),
         ("number('  ')", None),
+        ('json(\'{"a": [1, 2.0, null, true, "x"]}\').a', [1, 2.0, None, True, "x"]),
+        ("json(' 5 ')", 5),
+        ("json('\"x\"')", "x"),
+        ("json('12345678901234567890')", 12345678901234567890),
+        ("json('[12345678901234567891]')[0]", 12345678901234567891),
+        ("json('null')", None),
+        ("json('')", None),
+        ("json(' ')", None),
+        ("json(none)", None),
+        (f"json('{'[' * 100}{']' * 100}')[0][0] | count(@)", 1),
         ("boolean(' YES ')", True),
         ("boolean('off')", False),
         ("boolean(1)", True),
@@ -248,6 +258,15 @@ def test_impossible_argument_is_an_error_of_the_expression(call):
         "number('50%%')",
         "number('\u0663')",
         f"number('{'9' * 300}')",
+        "json('{')",
+        "json('{}x')",
+        "json('{a: 1}')",
+        "json('NaN')",
+        "json('1e999')",
+        "json('\ud800')",
+        f"json('{'[' * 101}{']' * 101}')",
+        f"json('{'[' * 900}{']' * 900}')",
+        f"json('{'9' * 400}')",
         "boolean('maybe')",
         "boolean(2)",
         "scale('x', 1)",
@@ -343,6 +362,8 @@ def test_contains_looks_for_equals_and_for_text_in_text():
 
 def test_function_names_are_jmespaths_and_ours():
     ours = "lower upper trim truncate split replace matches ascii slug unhtml fill text number boolean scale"
-    ours += " percent clamp date epoch lookup pick_by only count descend leaves hash base64 uuid password"
+    ours += (
+        " percent clamp date epoch lookup pick_by only count descend leaves hash base64 uuid password json"
+    )
     assert set(ours.split()) <= FUNCTION_NAMES
     assert len(FUNCTION_NAMES) == 26 + len(ours.split())

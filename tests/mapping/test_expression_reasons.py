@@ -96,6 +96,8 @@ def why(expression, **more):
         ),
         ("number(body.n)", "`number(body.n)`: the text is not a number."),
         ("number(body.blank)", "`number(body.blank)`: the text is empty."),
+        ("json(body.n)", "`json(body.n)`: the text is not JSON."),
+        ("json(body.blank)", "`json(body.blank)`: the text is empty, or says null."),
         ("boolean(body.n)", "`boolean(body.n)`: it is neither yes nor no."),
         ("date(body.n, 'iso')", "`date(body.n, 'iso')`: the text is not a time."),
         ("date(m.t, 'iso')", "`m.t`: `m` has no `t`; it is empty."),

@@ -12,10 +12,10 @@ from gateway.errors import ProblemsFound
 from gateway.mapping.compile_rows import VALUES
 from gateway.mapping.load import parse_mapping
 from gateway.mapping.schema import load_schema
-from gateway.workbench.docs_schema import PAGE, PROGRESS_PAGE, page_file, refreshed
+from gateway.workbench.docs_schema import PROGRESS_PAGE, page_file, refreshed
 
 TEXT = page_file(PROGRESS_PAGE).read_text(encoding="utf-8")
-FIRST_FILE = page_file(PAGE).read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+FIRST_FILE = page_file("mapping-language.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 

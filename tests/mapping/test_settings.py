@@ -34,6 +34,14 @@ settings:
   rate: {type: number, default: 2000}
   site: {type: url}
   courses: {type: list, item: {id: text, name: text, "live?": url}}
+  start: {type: link, refuse: "/scorm/", example: "https://a.example.com/#/"}
+  word: {type: text, refuse: "^(?i)test"}
+  catalogue:
+    type: list
+    item:
+      id: {type: text, pattern: "^[0-9]+$", refuse: "^0", help: the vendor's number}
+      link: {type: link, required: false, refuse: /scorm/}
+      "seats?": {type: number}
 secrets: {apiKey: {help: the key}}
 server: {base: "https://${settings.domain}/api", hosts: ["${settings.domain}"]}
 operations:
@@ -72,6 +80,9 @@ def test_what_is_not_given_has_its_default_or_is_null(mapping):
         "rate": 2000,
         "site": None,
         "courses": None,
+        "start": None,
+        "word": None,
+        "catalogue": None,
     }
     assert set(settings.templates) == {"email", "greeting"}
 
@@ -90,6 +101,32 @@ def test_what_is_not_given_has_its_default_or_is_null(mapping):
             "site: https://a.example.com/", "site", "https://a.example.com", id="url, bare slash off"
         ),
         pytest.param("site: https://a.example.com/x/?b=1", "site", "https://a.example.com/x/?b=1", id="url"),
+        pytest.param("start: https://a.example.com", "start", "https://a.example.com", id="link"),
+        pytest.param(
+            "start: 'https://A.example.com:8443/c1/#/?lang=en'",
+            "start",
+            "https://A.example.com:8443/c1/#/?lang=en",
+            id="link with a fragment, as it is written",
+        ),
+        pytest.param(
+            "start: https://a.example.com/", "start", "https://a.example.com/", id="link, slash kept"
+        ),
+        pytest.param(
+            "start: 'https://a.example.com?c=1#x'", "start", "https://a.example.com?c=1#x", id="no path"
+        ),
+        pytest.param(
+            "start: https://a.example.com/u@v", "start", "https://a.example.com/u@v", id="@ in a path"
+        ),
+        pytest.param("word: attest", "word", "attest", id="text that is not refused"),
+        pytest.param(
+            "catalogue: [{id: 12, link: 'https://a.example.com/#/', seats: 3}, {id: 1}]",
+            "catalogue",
+            [
+                {"id": "12", "link": "https://a.example.com/#/", "seats": 3},
+                {"id": "1", "link": None, "seats": None},
+            ],
+            id="list of objects with more about their fields",
+        ),
         pytest.param("zone: Perth", "zone", "Perth", id="Rails zone"),
         pytest.param("mismatch: refuse", "mismatch", "refuse", id="choice"),
         pytest.param("leave: off", "leave", False, id="switch written off"),
@@ -134,6 +171,34 @@ def test_a_value_becomes_what_its_type_says(mapping, written, name, value):
         ("site: https://u:p@a.example.com", "site", "not an https address", "such as"),
         ("site: https://127.0.0.1/x", "site", "not an https address", "such as"),
         ("site: https://a.example.com/x#y", "site", "has no `#`", "Leave out"),
+        (
+            "start: http://a.example.com/",
+            "start",
+            "not an https address",
+            "such as `https://a.example.com/#/`",
+        ),
+        ("start: https://u:p@a.example.com/", "start", "no user name and no password", "before the `@`"),
+        ("start: https://u@a.example.com#/", "start", "no user name and no password", "before the `@`"),
+        ("start: https://a.example.com\\\\@b.example.com/", "start", "no user name", None),
+        ("start: https://127.0.0.1/x", "start", "not an https address", None),
+        ("start: 'https://a.example.com/ x'", "start", "not an https address", None),
+        ("start: 'https://a.example.com/\"x'", "start", "not an https address", None),
+        (
+            "start: https://a.example.com/scorm/7",
+            "start",
+            "matches the pattern `/scorm/`, which it must not.",
+            None,
+        ),
+        ("word: Tester", "word", "matches the pattern `^(?i)test`, which it must not.", None),
+        ("catalogue: [{id: a}]", "catalogue.a.id", "does not match the pattern `^[0-9]+$`", None),
+        ("catalogue: [{id: '07'}]", "catalogue.07.id", "matches the pattern `^0`, which it must not", None),
+        (
+            "catalogue: [{seats: 1}]",
+            "catalogue[0]",
+            "`id` is missing in this item: the vendor's number.",
+            "Add `id:`.",
+        ),
+        ("catalogue: [{id: 1, link: https://a.example.com/scorm/}]", "catalogue[0].link", "`/scorm/`", None),
         ("groups: [a]", "groups", "must be names with values; a list stands here", None),
         ("groups: {a: {b: c}}", "groups.a", "must be text; an object stands here", None),
         ("groups: {a: }", "groups.a", "must be text; nothing stands here", None),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.config.tenants import TenantConfig
-from gateway.mapping.progress_spec import Timing
+from gateway.mapping.expressions import compile_expression
+from gateway.mapping.progress_spec import ProgressSpec, Timing, Verify, Webhook
 from gateway.operator import check_polls, check_progress, check_push
 from gateway.operator.outbox_report import Overview, TenantLine
 from gateway.progress.push import open_target
@@ -234,6 +235,38 @@ def test_whether_the_lms_webhook_can_be_verified(
     made: Any = SimpleNamespace(name="acme", secrets=dict.fromkeys(given, Secret("x" * 20)))
     row = check_progress.lms_webhook(webhook, made)
     assert row.verdict == verdict and words in row.found
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "found"),
+    [
+        pytest.param((), False, {"The LMS's webhook": "red"}, id="one, without its secret"),
+        pytest.param(("first",), False, {"The LMS's webhook": "ok"}, id="one"),
+        pytest.param(
+            ("first",), True, {"webhook": "ok", "webhook-2": "warning", "webhook-3": "warning"}, id="one of several"
+        ),
+        pytest.param((), True, {"webhook": "red", "webhook-2": "red", "webhook-3": "warning"}, id="none of several"),
+    ],
+)  # fmt: skip
+def test_of_several_lms_webhooks_each_that_is_on_is_looked_at(
+    given: tuple[str, ...], more: bool, found: dict[str, str]
+) -> None:
+    def webhook(name: str, when: str | None, **how: Any) -> Webhook:
+        condition = None if when is None else compile_expression(when)
+        return Webhook(name=name, place="progress.webhook", line=1, verify=Verify(**how), when=condition)
+
+    webhooks = (
+        webhook("webhook", None, kind="bearer", secrets=("first",)),
+        webhook("webhook-2", "settings.more", kind="hmac", secrets=("second",)),
+        webhook("webhook-3", "settings.more", kind="none-quarantine"),
+    )
+    joined: Any = SimpleNamespace(
+        mapping=SimpleNamespace(progress=ProgressSpec(webhooks=webhooks)),
+        frame=lambda _: SimpleNamespace(root={"settings": {"more": more}}),
+    )
+    made: Any = SimpleNamespace(name="acme", secrets=dict.fromkeys(given, Secret("x" * 20)))
+    rows = check_progress.lms_webhooks(joined, made)
+    assert {row.what.removeprefix("The LMS's webhook, ").strip("`"): row.verdict for row in rows} == found
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from starlette.applications import Starlette
 
 from gateway.errors import StoreError
 from gateway.mapping.expressions import compile_expression
-from gateway.mapping.progress_spec import Verify, Webhook
+from gateway.mapping.progress_spec import ProgressSpec, Verify, Webhook
 from gateway.mapping.schema import load_schema
 from gateway.mapping.templates import compile_template
 from gateway.outbound import Pool
 from gateway.progress import hooks as hooks_module
-from gateway.progress.hooks import Hook, Reception, hook_routes, kept_headers, rtopilot_hook, vendor_hook
+from gateway.progress.hooks import Hook, Reception, hook_routes, kept_headers, rtopilot_hook, vendor_hooks
 from gateway.progress.signatures import HookRules, HookScheme
 from gateway.progress.verify import Delivery, Verdict
 from gateway.rtopilot.credentials import bearer, custom_header
@@ -48,6 +48,8 @@ def template(text):
 def webhook(kind, *, find="${headers.x_webhook_id}", trust="hint", **more):
     for name in ("token", "signature"):
         more[name] = compile_expression(more[name]) if name in more else None
+    if kind == "shared-token":
+        more["tokens"] = (more.pop("token"),)
     for name in ("user", "keys"):
         more[name] = template(more[name]) if name in more else None
     return Webhook(
@@ -56,9 +58,10 @@ def webhook(kind, *, find="${headers.x_webhook_id}", trust="hint", **more):
     )  # fmt: skip
 
 
-def vendor(tenant, spec, *, pool=None):
+def vendor(tenant, *webhooks, pool=None, settings=None):
     pool = pool or Pool(hosts=(), transport=httpx.MockTransport(lambda _: httpx.Response(500)))
-    return vendor_hook(tenant, spec, secrets={"webhook": SECRET}, scope={"settings": {}}, pool=pool)
+    progress, scope = ProgressSpec(webhooks=webhooks), {"settings": settings or {}}
+    return vendor_hooks(tenant, progress, secrets={"webhook": SECRET}, scope=scope, pool=pool)
 
 
 SCHEME = HookScheme(header="X-Signature")
@@ -142,7 +145,13 @@ async def test_a_verified_delivery_is_stored_as_it_came_then_answered_then_told(
     response = await client.post("/t/signed/lms-events", content=RAW, headers=sign(**{"X-Webhook-ID": "w-1"}))
     assert (response.status_code, response.json()) == (200, RECEIVED)
     (kept,) = await house.stored()
-    assert (kept.tenant, kept.source, kept.state, kept.raw, kept.reason) == ("acme", "lms", "new", RAW, None)
+    assert (kept.tenant, kept.source, kept.state, kept.raw, kept.reason) == (
+        "acme",
+        "lms:webhook:",
+        "new",
+        RAW,
+        None,
+    )
     assert kept.headers["x_webhook_id"] == "w-1" and house.kicks == 1
 
 
@@ -335,7 +344,7 @@ async def test_a_mistake_of_ours_is_a_fixed_sentence(house, client, caplog):
         async def check(self, delivery, now):
             raise RuntimeError(SECRET)
 
-    house.lms["broken"] = Hook(tenant="acme", source="lms", gate=Broken())
+    house.lms["broken"] = [Hook(tenant="acme", source="lms", gate=Broken())]
     assert_refused(await client.post("/t/broken/lms-events", content=RAW), 500, "internal_error")
     assert SECRET not in caplog.text and "RuntimeError" in caplog.text
     assert await house.stored() == []
@@ -348,9 +357,9 @@ async def test_keys_that_cannot_be_fetched_make_the_sender_try_again(house, clie
     document = {"keys": [{**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": "k1"}]}
     answer = httpx.MockTransport(lambda _: httpx.Response(state["status"], json=document))
     spec = webhook("jwt", algorithms=("ES256",), keys="https://keys.example/jwks", secrets=())
-    hook = vendor("acme", spec, pool=Pool(hosts=["keys.example"], transport=answer))
+    (hook,) = vendor("acme", spec, pool=Pool(hosts=["keys.example"], transport=answer))
     token = jwt.encode({"n": 1}, key, "ES256", headers={"kid": "k1"})
-    house.lms["tokens"] = hook
+    house.lms["tokens"] = [hook]
     response = await client.post("/t/tokens/lms-events", content=token)
     assert_refused(
         response,
@@ -382,12 +391,12 @@ def test_few_headers_are_kept_and_none_with_a_credential():
             (b"x-webhook-id", b"a\xff"), (b"x-webhook-id", b"b"), (b"x-kind", b"k" * 5000), (b"content-type", b"application/json"),
         ),
     )  # fmt: skip
-    assert kept_headers(LMS["signed"], delivery) == {
+    assert kept_headers(LMS["signed"][0], delivery) == {
         "x_webhook_id": "a\ufffd, b",
         "x_kind": "k" * 2000,
         "content_type": "application/json",
     }
-    assert "x_webhook_id" not in kept_headers(LMS["by-token"], delivery)
+    assert "x_webhook_id" not in kept_headers(LMS["by-token"][0], delivery)
 
 
 def test_all_headers_of_rtopilot_but_its_credentials_are_kept_for_finding_its_scheme():

@@ -457,7 +457,7 @@ async def test_a_mapping_that_has_no_webhook_any_more_keeps_it_aside(world, text
     gateway = world.start(text())
     came = await arrive(world, moved("1"))
     await drain(intake(gateway))
-    assert (await delivery(world, came)).reason == "the mapping has no webhook any more"
+    assert (await delivery(world, came)).reason == "the webhook that took it is not in the mapping any more"
 
 
 async def test_a_tenant_that_is_gone_waits_a_day_for_its_return(world, hinting):

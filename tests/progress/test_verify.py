@@ -38,10 +38,15 @@ def template(text):
 def hook(kind, *, body="json", **more):
     for name in ("token", "signature", "fresh_at"):
         more[name] = expression(more.get(name))
+    if kind == "shared-token":
+        more["tokens"] = (
+            (more.pop("token"),) if "tokens" not in more else tuple(map(expression, more["tokens"]))
+        )
     for name in ("user", "issuer", "audience", "keys"):
         more[name] = template(more[name]) if name in more else None
     if "signed" in more:
-        more["signed"] = tuple(map(expression, more["signed"]))
+        words = ("raw", "secret")
+        more["signed"] = tuple(part if part in words else expression(part) for part in more["signed"])
     how = Verify(kind=kind, **{"secrets": ("webhook", "webhookOld"), **more})
     return Webhook(place="progress.webhook", line=1, verify=how, body=body)
 
@@ -138,7 +143,7 @@ class Kind:
 
 
 STAMPED = hook(
-    "hmac", encoding="base64", signed=("headers.x_stamp", "'.'", None), signature="headers.x_signature", prefix="v1=",
+    "hmac", encoding="base64", signed=("headers.x_stamp", "'.'", "raw"), signature="headers.x_signature", prefix="v1=",
     fresh_at="number(headers.x_stamp)",
 )  # fmt: skip
 KINDS = {
@@ -362,19 +367,19 @@ def test_a_secret_that_is_not_of_its_form_verifies_nothing(form, secret):
 
 @pytest.mark.parametrize("part", ["headers.x_gone", "headers.x_empty", "query", "`[1]`"])
 def test_a_signed_part_that_is_missing_is_a_refusal_not_an_empty_text(part):
-    webhook = hook("hmac", signature="headers.x_signature", signed=(part, None))
+    webhook = hook("hmac", signature="headers.x_signature", signed=(part, "raw"))
     sent = Delivery(raw=RAW, headers=headers(x_signature=mac(NEW, RAW).hexdigest(), x_empty=""))
     assert judge(webhook, sent, webhook=NEW) == refused("no-signed-part")
 
 
 def test_a_signed_number_is_signed_as_it_is_written():
-    webhook = hook("hmac", signature="headers.x_signature", signed=("number(headers.x_stamp)", None))
+    webhook = hook("hmac", signature="headers.x_signature", signed=("number(headers.x_stamp)", "raw"))
     sent = Delivery(raw=RAW, headers=headers(x_signature=mac(NEW, b"17" + RAW).hexdigest(), x_stamp="17"))
     assert judge(webhook, sent, webhook=NEW) == VERIFIED
 
 
 def test_bytes_in_a_signed_header_or_query_are_signed_as_they_came():
-    webhook = hook("hmac", signature="headers.x_signature", signed=("headers.x_id", "query.q", None))
+    webhook = hook("hmac", signature="headers.x_signature", signed=("headers.x_id", "query.q", "raw"))
     signed = b"caf\xe9\xc3\xa9" + b"\xff\xc3\xa9" + RAW
     sent = Delivery(
         raw=RAW, query=b"q=%FF%C3%A9",

@@ -25,8 +25,12 @@ def hook(kind, **more):
     for name in ("token", "signature", "fresh_at"):
         if name in more:
             more[name] = compile_expression(more[name])
+    if kind == "shared-token":
+        more["tokens"] = (more.pop("token"),)
     if "signed" in more:
-        more["signed"] = tuple(part and compile_expression(part) for part in more["signed"])
+        more["signed"] = tuple(
+            part if part in ("raw", "secret") else compile_expression(part) for part in more["signed"]
+        )
     for name in ("user", "issuer", "audience", "keys"):
         if name in more:
             more[name] = Template(name, lambda _context, value=more[name]: value)
@@ -38,7 +42,7 @@ def judge(webhook, delivery, *, secret="", now=NOW, keys=None):
     return verify(webhook, delivery, secrets={"webhook": secret}, scope={}, now=now, keys=keys)
 
 
-STAMPED = {"signed": ("headers.x_stamp", "'.'", None)}
+STAMPED = {"signed": ("headers.x_stamp", "'.'", "raw")}
 HMACS = [
     # printf %s "$COMPLETED" | openssl dgst -sha256 -hmac otter-lamp-42 -hex          (learnupon.md 5.2)
     pytest.param(

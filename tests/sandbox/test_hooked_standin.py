@@ -3,10 +3,8 @@
 import base64
 import hashlib
 import hmac
-import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,8 +15,6 @@ from urllib.parse import parse_qsl
 import httpx
 import jwt
 import pytest
-from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from gateway.sandbox import hooked, hooked_state
 from gateway.sandbox.control import Clock, StandIn
@@ -36,31 +32,11 @@ from gateway.sandbox.hooked_switches import (
     HookedSwitches,
 )
 from gateway.sandbox.serve import running
+from tests.support.receiver import Receiver
 from tests.support.waiting import until
 
 START = datetime(2026, 3, 4, 1, 0, tzinfo=UTC)
 ROOT = Path(hooked.__file__).parents[2]
-
-
-class Receiver:
-    """Takes webhooks; `statuses` are the answers to come, then 200."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, dict[str, str], bytes]] = []
-        self.statuses: list[int] = []
-        self.lock = threading.Lock()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        body = await request.body()
-        with self.lock:
-            self.got.append((request.url.path, dict(request.headers), body))
-            status = self.statuses.pop(0) if self.statuses else 200
-        await JSONResponse({"received": True}, status)(scope, receive, send)
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [json.loads(body) for _, _, body in self.got]
 
 
 class Rig:
@@ -101,7 +77,7 @@ def received() -> Iterator[tuple[Receiver, str]]:
 @pytest.fixture
 def rig(received: tuple[Receiver, str]) -> Iterator[Rig]:
     receiver, url = received
-    receiver.got, receiver.statuses = [], []
+    receiver.clear()
     rig = Rig(receiver, url)
     yield rig
     rig.settle()  # or the next test would receive it

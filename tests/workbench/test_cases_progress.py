@@ -104,7 +104,8 @@ def _changed(
 ) -> Path:
     written = MAPPING.read_text()
     data = yaml.safe_load(written if text is None else text(written))
-    data["progress"]["webhook"].update(webhook, **({} if verify is None else {"verify": verify}))
+    if webhook or verify is not None:
+        data["progress"]["webhook"].update(webhook, **({} if verify is None else {"verify": verify}))
     file = folder / "hooked.yaml"
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     return file
@@ -320,20 +321,55 @@ KINDS = [
         14,
         id="standard webhooks",
     ),
+    pytest.param(
+        {"kind": "shared-token", "token": ["body.token", "headers.authorization"], "prefix": "Bearer "},
+        {"headers": {"Authorization": f"bearer {SECRET}"}},
+        {},
+        2,
+        id="token in one of two places",
+    ),
+    pytest.param(
+        {"kind": "digest", "signed": ["raw", "secret"], "signature": "headers.x_signature"},
+        {"sign": "webhook"},
+        {},
+        7,
+        id="digest in a header",
+    ),
+    pytest.param(
+        {"kind": "digest", "hash": "md5", "signed": ["raw", "':'", "secret"], "signature": "body.enrolment.sig", "without": "sig", "prefix": "v="},
+        {"sign": "webhook"},
+        {},
+        5,
+        id="digest in the body",
+    ),
+    pytest.param(
+        {"kind": "digest", "hash": "sha1", "encoding": "base64", "signed": ["body.id", "secret"], "signature": "body.sig"},
+        {"sign": "webhook"},
+        {},
+        2,
+        id="digest of a field",
+    ),
+    pytest.param(
+        {"kind": "digest", "signed": ["body.payload", "secret"], "signature": "json(body.payload).sig", "without": "sig"},
+        {"sign": "webhook", "form": {"payload": json.dumps(BODY), "more": "é"}},
+        {"body": "form", "events": "json(body.payload)"},
+        2,
+        id="digest of JSON in a form",
+    ),
     pytest.param({"kind": "jwt", "algorithms": ["HS256"]}, {"raw": _jwt()}, {"body": "jwt", "webhook": LONG}, 5, id="jwt"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("verify", "event", "more", "hard"), KINDS)
 def test_each_kind_of_proof_is_played_and_its_forgeries_are_refused(play_one, verify, event, more, hard):
-    posted = event if {"raw", "json"} & set(event) else {**event, "json": BODY}
+    posted = event if {"raw", "json", "form"} & set(event) else {**event, "json": BODY}
     case = {
         **yaml.safe_load(EVENT.replace("EXPECT", "{verified: true, sent: 1}")),
         "with": {"event": posted},
         "also": ["forge_everywhere"],
         "secrets": {name: value for name, value in more.items() if name == "webhook"},
     }
-    body = {name: value for name, value in more.items() if name == "body"}
+    body = {name: value for name, value in more.items() if name in ("body", "events")}
     report = play_one(case, verify={"secrets": ["webhook"], **verify}, **body)
     assert report.ok, str(report)
     assert report.hard == hard
@@ -352,9 +388,89 @@ def test_what_is_never_verified_is_kept_aside(play_one):
     assert report.hard == 0
 
 
-def test_a_signature_that_cannot_be_made_here_must_be_written_out(play_one):
-    report = play_one(EVENT.replace("EXPECT", "{sent: 1}"), verify={"kind": "bearer", "secrets": ["webhook"]})
-    assert "it cannot be signed: write the headers out" in str(report)
+IN_BODY = {"kind": "digest", "secrets": ["webhook"], "signed": ["raw", "secret"], "without": "sig"}
+
+
+@pytest.mark.parametrize(
+    ("verify", "event", "says"),
+    [
+        pytest.param({"kind": "bearer", "secrets": ["webhook"]}, {"json": BODY}, "write the proof out", id="bearer"),
+        pytest.param({**IN_BODY, "signature": "body.sig"}, {"raw": "{}"}, "write the proof out", id="raw"),
+        pytest.param({**IN_BODY, "signature": "trim(body.sig)"}, {"json": BODY}, "write the proof out", id="function"),
+        pytest.param({**IN_BODY, "signature": "body.header.sig"}, {"json": BODY}, "no object to write `header.sig`", id="nowhere"),
+        pytest.param({**IN_BODY, "signature": "json(body.more).sig", "signed": ["body.more", "secret"]}, {"form": {"a": "{}"}}, "no one field `more`", id="no field"),
+    ],
+)  # fmt: skip
+def test_a_signature_that_cannot_be_made_here_must_be_written_out(play_one, verify, event, says):
+    test = yaml.safe_load(EVENT.replace("EXPECT", "{sent: 1}"))
+    test["with"]["event"] = {"sign": "webhook", **event}
+    more = {"body": "form", "events": "json(body.more)"} if "form" in event else {}
+    report = play_one(test, verify=verify, **more)
+    assert f"it cannot be signed: {says}" in str(report) or f"it cannot be signed: there is {says}" in str(
+        report
+    )
+
+
+# -- several webhooks
+
+FIRST = {"verify": {"kind": "hmac", "secrets": ["webhook"], "signature": "headers.x_signature"}}
+SECOND = {
+    "verify": {**IN_BODY, "secrets": ["webhookOld"], "signature": "body.sig"},
+    "find": {"enrolment": "${event.other.id}"},
+}
+ASIDE = {"verify": {"kind": "none-quarantine"}}
+
+
+def _listed(*webhooks: dict[str, Any]) -> Callable[[str], str]:
+    """The mapping with a list of webhooks in place of its one."""
+
+    def listed(text: str) -> str:
+        data = yaml.safe_load(text)
+        one = {key: value for key, value in data["progress"]["webhook"].items() if key != "verify"}
+        data["settings"]["more"] = {"type": "switch", "default": False}
+        data["progress"]["webhook"] = [{**one, **more} for more in webhooks]
+        return yaml.safe_dump(data)
+
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("webhooks", "sign", "hard"),
+    [
+        pytest.param((FIRST, SECOND), "webhook", 7, id="the first"),
+        pytest.param((FIRST, SECOND), "webhookOld", 5, id="the second"),
+        pytest.param((ASIDE, FIRST, SECOND), "webhookOld", 5, id="the rest is kept aside"),
+        pytest.param(({**FIRST, "when": "settings.more"}, SECOND), "webhookOld", 5, id="one is off"),
+    ],
+)
+def test_of_several_webhooks_the_one_that_takes_it_is_played_and_forged(play_one, webhooks, sign, hard):
+    test = yaml.safe_load(EVENT.replace("EXPECT", "{verified: true, sent: 1, events: [{id: evt_1}]}"))
+    test["with"]["event"] = {"sign": sign, "json": {**BODY, "other": {"id": "enr_1"}}}
+    report = play_one({**test, "also": ["forge_everywhere", "crash_everywhere"]}, text=_listed(*webhooks))
+    assert report.ok, str(report)
+    forged = play_one({**test, "also": ["forge_everywhere"]}, text=_listed(*webhooks))
+    assert forged.hard == hard
+
+
+def test_a_webhook_that_is_off_takes_nothing(play_one):
+    test = yaml.safe_load(EVENT.replace("EXPECT", "{verified: true}"))
+    test["with"]["event"] = {"sign": "webhook", "json": BODY}
+    off = {**FIRST, "when": "settings.more"}
+    signed = play_one(test, text=_listed(off, FIRST))
+    assert signed.ok, str(signed)
+    refused = play_one(test, text=_listed(off, SECOND))
+    assert "expect.verified: True was expected, it is False" in str(refused)
+    assert "has no webhook for this tenant" in str(play_one(test, text=_listed(off)))
+    on = play_one({**test, "settings": {"more": True}}, text=_listed(off))
+    assert on.ok, str(on)
+
+
+def test_a_token_that_proves_too_little_in_one_of_its_places_is_noticed(play_one):
+    test = yaml.safe_load(EVENT.replace("EXPECT", "{verified: true}"))
+    test["with"]["event"] = {"json": {**BODY, "token": SECRET}}
+    verify = {"kind": "shared-token", "secrets": ["webhook"], "token": ["body.token", f"'{SECRET}'"]}
+    report = play_one({**test, "also": ["forge_everywhere"]}, verify=verify)
+    assert any(failure.name.endswith("there is no token") for failure in report.failures)
 
 
 def test_an_event_that_carries_its_value_is_told_without_a_look(play_one):

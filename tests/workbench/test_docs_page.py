@@ -68,7 +68,7 @@ def test_hosts_come_first():
         "| Cancel enrolment | noted on the manual list (End ${enrolment.id}) | no |",
         "| Update marking | acknowledged, nothing is sent | no |",
         "| `place` | one of `a`, `b` | no | `a` | a \\| b |",
-        '| `rows` | list | no | `[{"id": "1"}]` |  |',
+        '| `rows` | a list of objects: `id` (text) | no | `[{"id": "1"}]` |  |',
         "| `note` | text | no | empty |  |",
         "- `key` (optional)",
         "- `POST /enrol/${courseId}` writes",
@@ -96,3 +96,22 @@ def test_a_mapping_without_settings_and_secrets_says_so():
     )
     start, end = bare.index("settings:\n"), bare.index("server:")
     assert page(bare[:start] + bare[end:]).count("\nNone.\n") == 2
+
+
+def test_what_ends_an_operation_before_anything_is_sent_is_told():
+    check = (
+        "- {id: fit, when: courseId != '7', check: [{if: student.lastName == null, say: No surname.}]}\n"
+        "      - {id: gone, check: [{if: courseId == '0', is: absent}], value: {a: b}}\n      - id: enrol"
+    )
+    text = page(PLAIN.replace("- id: enrol", check))
+    assert (
+        "- ends when `student.lastName == null` (refused: No surname.), only when `courseId != '7'`\n"
+        "- ends when `courseId == '0'` (absent)\n"
+    ) in text
+
+
+def test_the_fields_of_a_list_are_told():
+    fields = '{id: text, "seats?": number, link: {type: link, required: false, help: start page}}'
+    text = page(PLAIN.replace("item: {id: text}", f"item: {fields}"))
+    told = "`id` (text), `seats` (number; may be left out), `link` (link; may be left out; start page)"
+    assert f"| `rows` | a list of objects: {told} | no |" in text

@@ -41,7 +41,7 @@ def small(*args, **kwargs):
     return small_plan(*args, **kwargs).data()
 
 
-def small_plan(steps, given, *, operation=Operation.CREATE_ENROLMENT, settings="{}", more="", **known):
+def small_plan(steps, given, /, *, operation=Operation.CREATE_ENROLMENT, settings="{}", more="", **known):
     """The plan of a small mapping with these steps."""
     text = f"""
 format: 1
@@ -311,6 +311,49 @@ def test_a_dollar_brace_of_the_author_stays_as_it_is():
 def test_credentials_are_shown_by_name(auth, shown):
     data = small(NOTHING, {"courseId": "1"}, more=f"  auth: {auth}")
     assert call(data, "b")["request"]["headers"]["authorization"] == shown
+
+
+CHECKS = """[{id: fit, check: [{if: "length(student.id) > 9", say: Too long.}, {if: known.student.a == null, say: "No ${known.student.a}.", is: fail}, {if: "length(student.id) == 3", say: "Not ${student.id}."}, {if: "false", is: absent}], value: {login: "a${student.id}", open: "${probe.open}", "gone?": "${null}"}, remember: {student: {a: "${value.login}"}}},
+  {id: more, when: courseId == '126', value: {twice: "${steps.fit.login}!"}}, {id: odd, when: courseId == '7', value: {x: y}}, {id: bad, value: {x: "${student.email}"}},
+  {id: go, call: "PUT /u/${steps.fit.login}/${steps.fit.open}/${steps.more.twice}", repeat: safe, query: {"o?": "${steps.odd.x}", "g?": "${steps.fit.gone}"}}]"""
+
+
+def test_a_check_shows_which_rules_hold_and_its_values_stand_in_later_requests():
+    data = small(CHECKS, NEW)
+    assert step(data, "fit")["check"] == {
+        "rules": [
+            {"state": "no", "words": "length(student.id) > 9 → refused: Too long."},
+            {"state": "unknown", "words": "known.student.a == null → fail: No ${known.student.a}."},
+            {"state": "yes", "words": "length(student.id) == 3 → refused: Not 204."},
+            {"state": "no", "words": "false → absent: it is not there"},
+        ],
+        "gives": {"login": "a204", "open": "‹probe.open›"},
+        "problem": None,
+    }
+    assert (step(data, "odd")["state"], step(data, "odd")["check"]) == ("no", None)
+    assert "`student.email` is null" in step(data, "bad")["check"]["problem"]
+    request = call(data, "go")["request"]
+    assert request["url"] == "https://demo.example/api/u/a204/‹steps.fit.open›/a204%21"
+    assert request["query"] == []
+
+
+def test_the_value_a_case_gave_stands_before_the_one_that_is_worked_out():
+    data = small(CHECKS, NEW, steps={"fit": {"login": "seen", "open": "o"}})
+    assert "/u/seen/o/seen%21" in call(data, "go")["request"]["url"]
+
+
+def test_the_printed_plan_shows_checks():
+    out = io.StringIO()
+    print_plan(small_plan(CHECKS, NEW), Console(file=out, width=200))
+    for line in (
+        "sends nothing",
+        "does not hold: length(student.id) > 9 → refused: Too long.",
+        "ends here when known.student.a == null",
+        "ENDS HERE: length(student.id) == 3",
+        'gives login: "a204"',
+        "cannot be worked out: value.x: `student.email` is null",
+    ):
+        assert line in out.getvalue()
 
 
 def test_minted_values_undo_and_a_never_repeated_write_are_told():
