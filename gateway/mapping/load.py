@@ -154,7 +154,7 @@ class _Compiler:
         return MappingSpec(
             name=data["mapping"],
             version=data["version"],
-            vendor=data["vendor"],
+            vendor={key: text for key, text in data["vendor"].items() if isinstance(text, str)},
             file=str(self.source.document.file),
             digest=hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12],
             settings=chosen,

@@ -84,8 +84,11 @@ def lms_webhook(webhook: Webhook, config: TenantConfig, *, what: str = WEBHOOK) 
     given = [name for name in verify.secrets if name in config.secrets]
     if verify.secrets and not given:
         names = " and ".join(f"`{name}`" for name in verify.secrets)
+        none = f"{names} {'have' if len(verify.secrets) > 1 else 'has'} no value"
+        if not any(config.mapping.secrets[name].required for name in verify.secrets):
+            return skipped(what, f"Not set up: {none}. The polls do the work.")
         todo = f"Write {names.split(' and ')[0]} under the tenant's `secrets`. The polls go on without."
-        return red(what, f"It is refused: {names} has no value.", todo)
+        return red(what, f"It is refused: {none}.", todo)
     secrets = f", with {' and '.join(given)}" if given else ""
     return ok(
         what,

@@ -10,31 +10,53 @@ from gateway.errors import GatewayError
 from gateway.operator.check import Row, ok, red, skipped, warning
 from gateway.perform import reads
 from gateway.perform.courses import CourseList
+from gateway.perform.findings import findings
 from gateway.perform.tenant import Tenant
 from gateway.vendor.retry import Deadline
 from gateway.vendor.trace import Exchange, Trace
 from gateway.workbench.choices import choices
 
+ACCOUNT = "The LMS account"
 LIST_S = 30.0
 CLOCK_WARNING_S, CLOCK_RED_S = 30.0, 300.0
 
 
 async def vendor_rows(tenant: Tenant) -> list[Row]:
-    """Rows about the vendor; the choices only when it can be read at all."""
+    """Rows about the vendor; the choices only when it can be read at all.
+
+    What the mapping checks of the account is said either way: it may be why nothing can be read.
+    """
     trace = Trace()
     try:
         found = await reads.get_courses(tenant, None, Deadline(LIST_S), trace)
     except GatewayError as error:
-        return [red("The LMS answers", _told(error), _todo(error)), _clock(trace.exchanges)]
+        answers = red("The LMS answers", _told(error), _todo(error))
+        return [answers, *await account_rows(tenant, failing=True), _clock(trace.exchanges)]
     rows = [ok("The LMS answers", f"Our credentials are taken; {len(found)} courses.")]
     if not found:
         todo = "Is the account the right one, and are its courses active?"
         rows = [warning("The LMS answers", "It lists no course.", todo)]
-    rows += [*await _dropped(tenant), _clock(trace.exchanges)]
+    rows += [*await account_rows(tenant), *await _dropped(tenant), _clock(trace.exchanges)]
     for name, setting in tenant.mapping.settings.items():
         if setting.source is not None:
             rows.append(await _choice(tenant, name))
     return rows
+
+
+async def account_rows(tenant: Tenant, *, failing: bool = False) -> list[Row]:
+    """What the mapping's probe finds in the vendor's account; `failing`: it is known that calls fail."""
+    probe = tenant.mapping.probe
+    if probe is None or not probe.checks:
+        return []
+    try:
+        found = await findings(tenant)
+    except GatewayError as error:
+        return [] if failing else [red(ACCOUNT, _told(error), _todo(error))]
+    rows = [
+        red(ACCOUNT, each.say, "") if each.level == "problem" else warning(ACCOUNT, each.say, "")
+        for each in found
+    ]
+    return rows or [ok(ACCOUNT, f"{len(probe.checks)} checks of the mapping find nothing to say.")]
 
 
 def _told(error: GatewayError) -> str:

@@ -60,7 +60,7 @@ def _key(file: ConfigFile, tenant: TenantConfig) -> Paste:
     rtopilot = tenant.rtopilot
     if rtopilot.base_url is None:
         note = (
-            f"config.yaml has no `rtopilot:` for {tenant.name}, so RTOPilot hears of no progress by itself."
+            f"config.yaml has no `rtopilot:` for {tenant.organisation}, so RTOPilot hears of no progress by itself."
         )
         return Paste(what=what, where=where, note=note)
     place = (*tenant.shared, "rtopilot", "api_key")

@@ -46,9 +46,26 @@ class _Page:
         yield f"Mapping `{self._mapping.name}` {self._mapping.version}, for {vendor['name']}{api}."
         if "docs" in vendor:
             yield f"The vendor's own documents: <{vendor['docs']}>."
-        for part in (self._hosts, self._slots, self._settings, self._secrets, self._calls, self._provisional):
-            yield ""
-            yield from part()
+        yield from self._sentences("setup", "What to switch on there", numbered=True)
+        yield from self._sentences("gaps", "What it does not do")
+        for part in (
+            self._hosts,
+            self._slots,
+            self._settings,
+            self._secrets,
+            self._calls,
+            self._account,
+            self._provisional,
+        ):
+            told = list(part())
+            yield from ["", *told] if told else []
+
+    def _sentences(self, key: str, title: str, *, numbered: bool = False) -> Iterator[str]:
+        said = self._data["vendor"].get(key, [])
+        if said:
+            yield from ("", f"## {title}", "")
+        for at, sentence in enumerate(said, 1):
+            yield f"{f'{at}.' if numbered else '-'} {sentence}"
 
     def _hosts(self) -> Iterator[str]:
         server = self._data["server"]
@@ -192,6 +209,16 @@ class _Page:
         elif condition is not None:
             words.append(f"only when {_code(condition.text)}")
         return ", ".join(words)
+
+    def _account(self) -> Iterator[str]:
+        checks = self._data.get("probe", {}).get("checks")
+        if not checks:
+            return
+        yield "## What `lms-gateway check` says of the account"
+        yield ""
+        for check in checks:
+            level = " (only a note)" if check.get("level") == "note" else ""
+            yield f"- {check['say']}{level} When {_code(str(check['if']))}."
 
     def _provisional(self) -> Iterator[str]:
         if not self._mapping.provisional:

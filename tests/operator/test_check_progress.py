@@ -49,6 +49,25 @@ def tenant(rates: tuple[Rate, ...] | None = HOURLY, reserve: float = 0.2) -> Any
     return SimpleNamespace(allowance=None if rates is None else SimpleNamespace(rates=rates, reserve=reserve))
 
 
+def having(given: tuple[str, ...], *, required: bool = True) -> Any:
+    """A tenant with values for these secrets of its mapping."""
+    secrets = {name: SimpleNamespace(required=required) for name in ("first", "second", "hook", "hookOld")}
+    return SimpleNamespace(
+        name="acme",
+        secrets=dict.fromkeys(given, Secret("x" * 20)),
+        mapping=SimpleNamespace(secrets=secrets),
+    )
+
+
+def test_a_webhook_whose_secrets_are_optional_may_be_left_out() -> None:
+    webhook: Any = SimpleNamespace(verify=SimpleNamespace(kind="hmac", secrets=("first", "second")))
+    row = check_progress.lms_webhook(webhook, having((), required=False))
+    assert (row.verdict, row.found) == (
+        "skipped",
+        "Not set up: `first` and `second` have no value. The polls do the work.",
+    )
+
+
 # -- times and figures
 
 
@@ -232,8 +251,7 @@ def test_whether_the_lms_webhook_can_be_verified(
     kind: str, names: tuple[str, ...], given: tuple[str, ...], verdict: str, words: str
 ) -> None:
     webhook: Any = SimpleNamespace(verify=SimpleNamespace(kind=kind, secrets=names))
-    made: Any = SimpleNamespace(name="acme", secrets=dict.fromkeys(given, Secret("x" * 20)))
-    row = check_progress.lms_webhook(webhook, made)
+    row = check_progress.lms_webhook(webhook, having(given))
     assert row.verdict == verdict and words in row.found
 
 
@@ -264,8 +282,7 @@ def test_of_several_lms_webhooks_each_that_is_on_is_looked_at(
         mapping=SimpleNamespace(progress=ProgressSpec(webhooks=webhooks)),
         frame=lambda _: SimpleNamespace(root={"settings": {"more": more}}),
     )
-    made: Any = SimpleNamespace(name="acme", secrets=dict.fromkeys(given, Secret("x" * 20)))
-    rows = check_progress.lms_webhooks(joined, made)
+    rows = check_progress.lms_webhooks(joined, having(given))
     assert {row.what.removeprefix("The LMS's webhook, ").strip("`"): row.verdict for row in rows} == found
 
 
