@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli import admin, author, hooks, newcomer, operator, outbox, units
+from gateway.cli import admin, author, hooks, launch, newcomer, operator, outbox, units
 from gateway.cli.report import failed, on_terminal
 from gateway.errors import GatewayError, ProblemsFound, StoreError
 
@@ -48,5 +48,6 @@ operator.add_to(app)
 outbox.add_to(app)
 hooks.add_to(app)
 units.add_to(app)
+launch.add_to(app)
 admin.add_to(app)
 author.add_to(app)

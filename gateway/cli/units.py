@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli.options import Config, Json, TenantName, run, settings_of, tenants_of
 from gateway.cli.report import say, say_json, table
+from gateway.cli.spreadsheet import harmless
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,14 +57,12 @@ def units(
             say(f"No unit results are known for {tenant} yet. They come with the next poll or webhook.")
 
 
-async def _write(
-    settings: Settings, tenants: Sequence[str], write: Callable[[tuple[str, ...]], Any]
-) -> int:
+async def _write(settings: Settings, tenants: Sequence[str], write: Callable[[tuple[str, ...]], Any]) -> int:
     write(HEAD)
     count = 0
     for tenant in tenants:
         async for row in _rows(settings, tenant):
-            write(tuple(_harmless(cell) for cell in row))
+            write(tuple(harmless(cell) for cell in row))
             count += 1
     return count
 
@@ -109,8 +108,3 @@ def _page(
         stored = enrolments.by_id(conn, tenant, name)
         of[name] = ("", "") if stored is None else (stored.student_id or "", stored.course_id or "")
     return page, of
-
-
-def _harmless(cell: str) -> str:
-    """A name that a spreadsheet would take for a formula stays text."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,7 +1,7 @@
 """The address of an enrolment's page: `{enrolment id}.{mac}`, made with the deployment's secret.
 
-Nothing is stored, no time stands in it: all gateways of a deployment make the same one, for ever. A new secret
-makes new addresses.
+Nothing is stored, no time stands in it: all gateways of a deployment make the same one, for ever. Only a new
+secret makes new addresses.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from gateway.mapping.names import REPLY, Names
 from gateway.mapping.origin import Node, bare_names
 from gateway.mapping.pruning import placed
 from gateway.mapping.source import Source
-from gateway.mapping.spec import Auth, Budget, Probe, Server
+from gateway.mapping.spec import Auth, Budget, Probe, ProbeCheck, Server
 from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
 from gateway.mapping.templates import Path, Template
 from gateway.mapping.units import seconds, size_bytes
@@ -209,7 +209,19 @@ class Servers:
             name: self.source.template(text, (*path, "facts", name), after)
             for name, text in node.get("facts", {}).items()
         }
-        return Probe(call=call, every_s=seconds(node.get("every"), PROBE_EVERY_S), facts=facts)
+        checks = tuple(
+            self._check(check, (*path, "checks", at), after) for at, check in placed(node.get("checks"))
+        )
+        every_s = seconds(node.get("every"), PROBE_EVERY_S)
+        return Probe(call=call, every_s=every_s, facts=facts, checks=checks)
+
+    def _check(self, node: Node, path: Path, names: Names) -> ProbeCheck:
+        return ProbeCheck(
+            place=self.source.dotted(path),
+            when=self.source.expression(node["if"], (*path, "if"), names),
+            say=self.source.template(node["say"], (*path, "say"), names),
+            level=node.get("level", "problem"),
+        )
 
 
 def _anybody(labels: list[str]) -> bool:

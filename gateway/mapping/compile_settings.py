@@ -66,7 +66,7 @@ class Settings:
     def _fields(self, nodes: Node, path: Path) -> Iterator[tuple[str, Setting]]:
         """The fields of a list's objects: a type word, or the type with what else is wanted."""
         for key, written in nodes.items():
-            node = {"type": written} if isinstance(written, str) else written
+            node: Node = {"type": written} if isinstance(written, str) else written
             name, where = key.removesuffix("?"), (*path, key)
             self._check_field(name, key, node, nodes, where)
             yield (

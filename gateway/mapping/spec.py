@@ -35,6 +35,7 @@ from gateway.mapping.progress_spec import Window as Window
 from gateway.mapping.styles import FormStyle, PathStyle, XmlStyle
 from gateway.mapping.templates import Template
 
+FindingLevel = Literal["problem", "note"]
 SettingType = Literal[
     "text", "number", "switch", "host", "url", "link", "zone", "choice", "map", "list", "template"
 ]
@@ -218,10 +219,21 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeCheck:
+    """What an administrator is told when `when` holds of the vendor's account."""
+
+    place: str
+    when: Expression
+    say: Template
+    level: FindingLevel = "problem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     call: CallSpec
     every_s: float = 21600.0
     facts: MappingType[str, Template] = field(default_factory=dict)
+    checks: tuple[ProbeCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

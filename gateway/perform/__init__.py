@@ -13,6 +13,7 @@ journal.py      a run's steps in the store
 background.py   settling, follow-up work, the manual list
 courses.py      course lists, kept and shared
 probe.py        facts about the vendor's account
+findings.py     what `check` says of that account
 uses.py         which roots a part of a mapping reads
 keeper.py       vendor sessions in the store
 """

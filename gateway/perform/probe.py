@@ -68,6 +68,11 @@ def _facts(frame: Frame, probe: Probe) -> Work:
     answer = yield from ask(frame, question(frame, probe.call, step="probe"))
     if answer.outcome != "ok":
         raise GatewayError(code="vendor_fault", detail=f"probe: {answer.verdict.rule}")
+    return facts_of(frame, probe, answer)
+
+
+def facts_of(frame: Frame, probe: Probe, answer: Answer) -> dict[str, Any]:
+    """The facts in one answer; null where it does not give one."""
     return {name: _fact(frame, answer, template) for name, template in probe.facts.items()}
 
 

@@ -39,7 +39,7 @@ WENT_WRONG = "An error occurred."
 
 
 class Refused(ValueError):
-    """An error answer; as a ValueError the control surface shows it too. A text body is sent as plain text."""
+    """An error answer; as a ValueError the control surface shows it too. A text is sent as plain text."""
 
     def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         self.status, self.body, self.headers = status, body, headers or {}

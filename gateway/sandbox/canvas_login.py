@@ -1,6 +1,7 @@
 """OAuth2 of the REST API: one interactive consent, then refreshes; and tokens made by hand.
 
-There is no client-credentials grant [I]. Source: vendors/canvas.md 2 and 5.8; RFC 6749 for what it leaves open.
+There is no client-credentials grant [I]. Source: vendors/canvas.md 2 and 5.8; for what it leaves open,
+RFC 6749.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Login:
 
     def consent(self, client_id: str | None, redirect_uri: str) -> str:
         """The code for a client whose user has just agreed. Raises Refused (400) for an unknown client."""
+        if not redirect_uri:
+            raise oauth(400, "invalid_request", "redirect_uri is missing")
         if client_id != self._known.client_id:
             raise oauth(400, "invalid_client", "unknown client")
         self._made += 1
@@ -113,4 +116,5 @@ class Login:
 
 
 def _same(given: tuple[str, str], known: tuple[str, str]) -> bool:
-    return all(hmac.compare_digest(one.encode(), other.encode()) for one, other in zip(given, known))
+    pairs = zip(given, known, strict=True)
+    return all(hmac.compare_digest(one.encode(), other.encode()) for one, other in pairs)

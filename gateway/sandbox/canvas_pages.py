@@ -73,7 +73,8 @@ def _size(params: Params, switches: Switches) -> int:
 def _numbered(
     rows: Sequence[Any], page: str | None, size: int, *, with_last: bool
 ) -> tuple[Sequence[Any], Mapping[str, str]]:
-    number = int(page or "1") if (page or "1").isascii() and (page or "1").isdecimal() else 0
+    text = page or "1"
+    number = int(text[:9]) if text.isascii() and text.isdecimal() else 0
     if number < 1:
         raise not_found()
     last = max(-(-len(rows) // size), 1)
@@ -106,7 +107,7 @@ def _key_of(page: str) -> Key:
         raise not_found()
     try:
         name, id = json.loads(base64.urlsafe_b64decode(page.removeprefix(MARK)))
-    except ValueError as exc:
+    except (ValueError, TypeError) as exc:
         raise not_found() from exc
     if not isinstance(name, str) or not isinstance(id, int):
         raise not_found()

@@ -1,4 +1,4 @@
-"""What a Canvas account holds: courses with requirements, users with one login each, enrolments, grades, jobs.
+"""What a Canvas account holds: courses with requirements, users with one login, enrolments, grades, jobs.
 
 Progress and scores belong to a user in a course, not to an enrolment, so both outlive an enrolment's end [I].
 Source: vendors/canvas.md 1, 3 and 5.

@@ -35,7 +35,7 @@ class Switches:
     may_manage_enrolments: bool = True
     """False: 403 to creating, ending and reactivating enrolments [D in parts]."""
     may_view_grades: bool = True
-    """False: 403 to bulk progress and marking, progress of others, and no grades in enrolments [D in parts]."""
+    """False: 403 to progress and marking, and no grades in enrolments [D in parts]."""
     sis_rights: str = "manage"
     """manage, read or none: without any the answers show no sis_* and sis_* ids are not found [I]."""
     sis_without_right: str = "ignored"
@@ -71,7 +71,7 @@ class Switches:
     bookmarks: str = "enrolments"
     """Which lists have opaque bookmarks for pages: those of enrolments [D-S], or all [I]."""
     lower_case_link: bool = False
-    """The header is `link`, not `Link`: its case varies [D]."""
+    """The header is `link`, not `Link`: its case varies [D]. Over a socket uvicorn writes all names so."""
     last_left_out: bool = False
     """Numbered lists give no `last` either [D: may be missing]."""
     foreign_next: str = ""

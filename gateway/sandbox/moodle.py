@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any

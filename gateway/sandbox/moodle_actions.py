@@ -52,14 +52,24 @@ class LearnerActions:
         }
 
     def set_activity(
-        self, *, user_id: Id, course_id: Id, cmid: Id, state: int = 1, quiet: bool = False
+        self,
+        *,
+        user_id: Id,
+        course_id: Id,
+        cmid: Id,
+        state: int = 1,
+        by: Id | None = None,
+        quiet: bool = False,
     ) -> dict[str, Any]:
-        """Set the state of an activity: 0 incomplete, 1 complete, 2 passed, 3 failed, 4 failed unseen."""
+        """Set the state of an activity: 0 incomplete, 1 complete, 2 passed, 3 failed, 4 failed unseen.
+
+        `by` is the member of staff who overrides it.
+        """
         course, user = self._place(user_id, course_id)
         activity = self._activity(course, cmid)
         if state not in STATES:
             raise ValueError("state is 0 to 4")
-        self._set(course, user, activity, state, quiet)
+        self._set(course, user, activity, state, quiet, by=None if by is None else number(by))
         return self._shown(course, user)
 
     def set_progress(self, *, user_id: Id, course_id: Id, done: int, quiet: bool = False) -> dict[str, Any]:
@@ -89,8 +99,8 @@ class LearnerActions:
         course, user = self._place(user_id, course_id)
         fresh = (course.id, user.id) not in self._lms.site.completed
         self._lms.site.completed[course.id, user.id] = self._now()
-        for place in range(len(course.criteria)):
-            self._lms.site.met.setdefault((course.id, user.id), {}).setdefault(place, self._now())
+        for criterion in course.criteria:
+            self._lms.site.met.setdefault((course.id, user.id), {}).setdefault(criterion, self._now())
         if fresh and not quiet:
             self._tell("course_completed", course, user)
         return self._shown(course, user)
@@ -172,8 +182,17 @@ class LearnerActions:
         self._tell("user_enrolment_created", course, user)
         return self._shown(course, user)
 
-    def _set(self, course: Course, user: User, activity: Activity, state: int, quiet: bool) -> None:
-        result = Result(state=state, time=self._now())
+    def _set(
+        self,
+        course: Course,
+        user: User,
+        activity: Activity,
+        state: int,
+        quiet: bool,
+        *,
+        by: int | None = None,
+    ) -> None:
+        result = Result(state=state, time=self._now(), by=by)
         by_cron = self._lms.switches.completion_by_cron
         completed = set_state(self._lms.site, course, activity.cmid, user.id, result, by_cron=by_cron)
         if quiet:
@@ -183,8 +202,8 @@ class LearnerActions:
             self._tell("course_completed", course, user)
 
     def _tell(self, event: str, course: Course, user: User, record: int = 0, actor: int = 0) -> None:
-        who = {"user_id": user.id, "course_id": course.id, "actor": actor or user.id}
-        self._lms.hooks.tell(event, **who, object_id=record)
+        who = actor or user.id
+        self._lms.hooks.tell(event, user_id=user.id, course_id=course.id, object_id=record, actor=who)
 
     def _now(self) -> int:
         return int(self._clock().timestamp())

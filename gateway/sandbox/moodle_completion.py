@@ -43,9 +43,7 @@ def course_status(call: Call) -> Any:
     status = {
         "completed": (course.id, user.id) in call.site.completed,
         "aggregation": 1 if course.all_needed else 2,
-        "completions": [
-            _criterion(call, course, user, each, met.get(place)) for place, each in enumerate(course.criteria)
-        ],
+        "completions": [_criterion(call, course, user, each, met.get(each)) for each in course.criteria],
     }
     return {"completionstatus": status, "warnings": []}
 

@@ -1,13 +1,13 @@
 """How Moodle works out progress, completion and the grade of a course.
 
-Activities count at once; a course becomes complete at once only by activities, by the rest with the next run
-of cron. What was complete stays so when activities fall back. Source: vendors/moodle.md 4.5; recordings 120 to
-163 of 4.3.
+Activities count at once. They alone can complete a course at once; the rest waits for the next run of cron.
+What was complete stays so when activities fall back.
+Source: vendors/moodle.md 4.5; recordings 120 to 163 of 4.3.
 """
 
 from __future__ import annotations
 
-from gateway.sandbox.moodle_state import DONE_STATES, Course, Grade, Result, Site, User
+from gateway.sandbox.moodle_state import DONE_STATES, Course, Criterion, Grade, Result, Site, User
 
 
 def progress(site: Site, course: Course, user: User, now: int) -> float | None:
@@ -41,21 +41,21 @@ def course_grade(site: Site, course: Course, user_id: int) -> Grade | None:
 
 
 def set_state(site: Site, course: Course, cmid: int, user_id: int, result: Result, *, by_cron: bool) -> bool:
-    """Note a state in an activity. Whether the course became complete by it; never, if only cron does that."""
+    """Note a state in an activity; whether the course became complete by it, which `by_cron` never does."""
     site.results[cmid, user_id] = result
-    for place, criterion in enumerate(course.criteria):
+    for criterion in course.criteria:
         if criterion.kind == "activity" and criterion.cmid == cmid and result.state in DONE_STATES:
-            _meet(site, course, user_id, place, result.time)
+            _meet(site, course, user_id, criterion, result.time)
     return not by_cron and _complete(site, course, user_id, result.time)
 
 
 def mark_self(site: Site, course: Course, user_id: int, now: int) -> None:
     """The learner's own mark. Raises ValueError when the course asks for none."""
-    places = [place for place, each in enumerate(course.criteria) if each.kind == "self"]
-    if not places:
+    found = [each for each in course.criteria if each.kind == "self"]
+    if not found:
         raise ValueError(f"course {course.id} has no self completion")
-    for place in places:
-        _meet(site, course, user_id, place, now)
+    for criterion in found:
+        _meet(site, course, user_id, criterion, now)
 
 
 def cron(site: Site, now: int) -> list[tuple[Course, User]]:
@@ -71,18 +71,18 @@ def cron(site: Site, now: int) -> list[tuple[Course, User]]:
 
 def _meet_grades(site: Site, course: Course, user_id: int) -> None:
     grade = course_grade(site, course, user_id)
-    for place, criterion in enumerate(course.criteria):
+    for criterion in course.criteria:
         if criterion.kind == "grade" and grade is not None and grade.raw >= criterion.pass_grade:
-            _meet(site, course, user_id, place, grade.time)
+            _meet(site, course, user_id, criterion, grade.time)
 
 
-def _meet(site: Site, course: Course, user_id: int, place: int, now: int) -> None:
-    site.met.setdefault((course.id, user_id), {}).setdefault(place, now)
+def _meet(site: Site, course: Course, user_id: int, criterion: Criterion, now: int) -> None:
+    site.met.setdefault((course.id, user_id), {}).setdefault(criterion, now)
 
 
 def _complete(site: Site, course: Course, user_id: int, now: int) -> bool:
     pair = (course.id, user_id)
-    met = len(site.met.get(pair, {}))
+    met = sum(each in site.met.get(pair, {}) for each in course.criteria)
     needed = len(course.criteria) if course.all_needed else min(1, len(course.criteria))
     if pair in site.completed or not needed or met < needed:
         return False

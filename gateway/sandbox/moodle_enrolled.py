@@ -36,7 +36,10 @@ ORDERS: dict[str, Callable[[User], Any]] = {
 
 
 def users_courses(call: Call) -> Any:
-    """The courses in which the user is active now; nothing for a user who is not there."""
+    """The courses in which the user is active now; nothing for a user who is not there.
+
+    Hidden courses are missing, for the learner may not see them, whatever the service user may.
+    """
     user = call.site.users.get(call.arguments["userid"])
     if user is None or user.deleted or call.lacks("moodle/course:viewparticipants"):
         return []
@@ -44,7 +47,7 @@ def users_courses(call: Call) -> Any:
     return [
         users_course(call, course, user, count=count)
         for course in call.site.newest_first()
-        if call.site.is_active(course.id, user.id, call.now) and call.can_enter(course)
+        if course.visible and call.site.is_active(course.id, user.id, call.now) and call.can_enter(course)
     ]
 
 

@@ -36,7 +36,7 @@ class Refused(ValueError):
     def shown(self, switches: Switches) -> dict[str, str]:
         """The members of the error object."""
         style = switches.namespaced and self.exception in IN_NAMESPACE
-        plain = self.lost and switches.missing_record_plain
+        plain = self.lost and switches.missing_record_plain and switches.debug == "off"
         error = {
             "exception": NAMESPACE + self.exception if style else self.exception,
             "errorcode": "invalidrecordunknown" if plain else self.code,

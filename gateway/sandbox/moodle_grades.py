@@ -18,7 +18,10 @@ NEW_ITEM_MAX = 100.0
 
 
 def update(call: Call) -> int:
-    """0 for success, whoever the learner is; 1, 2 or 4 where the item answers so. More than the most is the most."""
+    """0 for success, whoever the learner is; 1, 2 or 4 where the item answers so.
+
+    A grade above the most that can be had becomes that.
+    """
     course, given = call.course(call.arguments["courseid"]), call.arguments
     if not call.can_enter(course):
         raise context_not_valid(course.id)

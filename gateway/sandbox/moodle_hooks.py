@@ -1,6 +1,6 @@
 """Events as the plugin local_webhooks sends them: ids only, its secret in the body, one attempt.
 
-Source: vendors/moodle.md 5. What it does not tell, such as the less interesting members, is made up plausibly.
+Source: vendors/moodle.md 5. What it does not tell of a body is made up plausibly.
 """
 
 from __future__ import annotations

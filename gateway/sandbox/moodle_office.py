@@ -13,7 +13,7 @@ from typing import Any
 from gateway.sandbox.moodle_actions import Id, Lms, course_numbered, number, user_numbered
 from gateway.sandbox.moodle_grades import FAILED, LOCKED, OK, SEVERAL_ITEMS
 from gateway.sandbox.moodle_state import Activity, Course, Criterion, User
-from gateway.sandbox.moodle_users import PLAIN
+from gateway.sandbox.moodle_users import PLAIN, apply
 
 MAX_LEARNERS = 100_000
 ANSWERS = (OK, FAILED, SEVERAL_ITEMS, LOCKED)
@@ -55,8 +55,8 @@ class OfficeActions:
             firstname=firstname,
             lastname=lastname,
             email=email,
-            **more,
         )
+        apply(user, more)
         self._lms.site.users[user.id] = user
         return {"user_id": user.id}
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gateway.sandbox.moodle_completion_rules import set_state
 from gateway.sandbox.moodle_state import (
     ADMIN,
     FRONT_PAGE,
@@ -54,7 +55,7 @@ def seeded(now: int) -> Site:
     )
     then = now - 30 * DAY
     site.enrol(9, 5, then)
-    site.results[31, 5] = Result(state=1, time=then)
+    set_state(site, site.courses[9], 31, 5, Result(state=1, time=then), by_cron=True)
     site.enrol(3, 5, then, suspended=True)
     site.enrol(8, 6, then, method="self")
     site.enrol(2, 7, then)
@@ -120,7 +121,7 @@ def _courses(made: int) -> list[Course]:
             activities=[
                 Activity(cmid=31, module="page", instance=11, name="CPCTST301 Read plans"),
                 Activity(cmid=32, module="page", instance=12, name="CPCTST302 Lay out work"),
-                _graded(Activity(cmid=33, module="assign", instance=13, name="CPCTST303 Portfolio"), 21, "submit"),
+                _graded(Activity(cmid=33, module="assign", instance=13, name="CPCTST303 Show"), 21, "submit"),
             ],
             criteria=tuple(Criterion(kind="activity", cmid=cmid) for cmid in (31, 32, 33)),
         ),

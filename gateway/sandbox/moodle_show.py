@@ -57,7 +57,7 @@ def enrolled_user(call: Call, user: User, course: Course) -> dict[str, Any]:
     courses = [
         {"id": each.id, "fullname": text(call, each.fullname), "shortname": text(call, each.shortname)}
         for each in call.site.newest_first()
-        if call.site.is_active(each.id, user.id, call.now)
+        if each.visible and call.site.is_active(each.id, user.id, call.now)
     ]
     return shown | ({"enrolledcourses": courses} if courses else {})
 
@@ -180,7 +180,7 @@ def users_course(call: Call, course: Course, user: User, *, count: bool) -> dict
         "timemodified": course.created,
     }
     release = call.switches.release
-    absent = () if release.says_completed else (*SINCE_3_8, "timemodified")
+    absent: tuple[str, ...] = () if release.says_completed else (*SINCE_3_8, "timemodified")
     absent += () if release.since("4.1") else LATER
     return {name: value for name, value in shown.items() if name not in absent}
 

@@ -140,8 +140,8 @@ class Site:
     enrolments: dict[int, Enrolment] = field(default_factory=dict)
     roles: dict[Pair, set[int]] = field(default_factory=dict)
     results: dict[Pair, Result] = field(default_factory=dict)
-    met: dict[Pair, dict[int, int]] = field(default_factory=dict)
-    """Criteria that were met, by their place in the course, and when."""
+    met: dict[Pair, dict[Criterion, int]] = field(default_factory=dict)
+    """Criteria that were met, and when."""
     completed: dict[Pair, int] = field(default_factory=dict)
     grades: dict[Pair, Grade] = field(default_factory=dict)
     lost_grades: dict[Pair, Grade] = field(default_factory=dict)

@@ -1,11 +1,12 @@
 """Switches of the Moodle stand-in: where sites and releases differ; each default is the most plausible.
 
-Marks: [D] read in Moodle's source, [O] observed in recordings of 4.3, [I] inferred, [U] unknown or up to the site.
+Marks: [D] read in source code (W: the plugin's), [O] recorded from 4.3, [I] inferred, [U] unknown.
 Source: vendors/moodle.md 1 to 5 and 7, and the recordings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -51,7 +52,7 @@ class Switches:
     exception_style: Literal["version", "bare", "namespaced"] = "version"
     """Exception classes as the release writes them [D], or always bare, or with their namespace."""
     missing_record_plain: bool = False
-    """A missing record is `invalidrecordunknown` [D], not `invalidrecord` or `invaliduser` [O]."""
+    """Without debugging a missing record is `invalidrecordunknown` [D], not `invalidrecord` or such [O]."""
     debug: Literal["off", "on", "display"] = "off"
     """on: `debuginfo` in errors [D]; display: the detail also stands behind the message [D]."""
     rest_enabled: bool = True
@@ -77,7 +78,7 @@ class Switches:
     hidden_from_itself: bool = False
     """What is hidden is hidden from the service user about itself too [U]: a self-test would notice."""
     site_admin: bool = False
-    """The service user is a site administrator: sees first and last names [O], may update administrators [D]."""
+    """The service user is an administrator: sees first and last names [O], may update its like [D]."""
 
     # Users
     shared_email: bool = False
@@ -165,7 +166,6 @@ class Switches:
         return self.exception_style == "namespaced"
 
 
-def _some_of(name: str, given: tuple[object, ...], allowed: object) -> None:
-    names = tuple(allowed) if isinstance(allowed, (tuple, dict)) else ()
-    if any(each not in names for each in given):
-        raise ValueError(f"switch {name!r} takes some of {', '.join(map(str, names))}")
+def _some_of(name: str, given: tuple[str, ...], allowed: Collection[str]) -> None:
+    if any(each not in allowed for each in given):
+        raise ValueError(f"switch {name!r} takes some of {', '.join(allowed)}")

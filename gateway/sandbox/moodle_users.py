@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.sandbox.moodle_call import Call, Function
 from gateway.sandbox.moodle_errors import Refused, coding, general, invalid, write_failed
-from gateway.sandbox.moodle_parameters import OPTIONAL, Many, Struct, Value, cleaned
+from gateway.sandbox.moodle_parameters import OPTIONAL, REQUIRED, Many, Struct, Value, cleaned
 from gateway.sandbox.moodle_show import user_details
 from gateway.sandbox.moodle_state import ADMIN, GUEST, User
 
@@ -160,12 +160,12 @@ def apply(user: User, given: dict[str, Any]) -> None:
 
 def user_members(*, new: bool) -> dict[str, Any]:
     """The members of a user that is created, or updated."""
-    needed = {} if new else {"default": OPTIONAL}
+    needed = REQUIRED if new else OPTIONAL
     members: dict[str, Any] = {
-        "username": Value("username", **needed),
-        "firstname": Value("notags", **needed),
-        "lastname": Value("notags", **needed),
-        "email": Value("trimmed", **needed),
+        "username": Value("username", needed),
+        "firstname": Value("notags", needed),
+        "lastname": Value("notags", needed),
+        "email": Value("trimmed", needed),
         "auth": Value("plugin", "manual" if new else OPTIONAL),
         "password": Value("raw", OPTIONAL),
         "lang": Value("safedir", "en" if new else OPTIONAL),

@@ -31,6 +31,7 @@ _SECTIONS = (
     ("`first`: one branch", "branch"),
     ("`check`: one rule", "checkRule"),
     ("`confirm`", "confirm"),
+    ("`checks` of the probe: one rule", "probeCheck"),
     ("An operation", "operation"),
 )
 _PROGRESS_SECTIONS = (

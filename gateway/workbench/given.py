@@ -23,8 +23,9 @@ def check_given(given: Mapping[str, Any]) -> None:
         if name in OBJECTS and not isinstance(value, Mapping):
             raise RequestError(f"`{name}` has parts. For example: {name}.id=204")
     for name, value in given.get("known", {}).items():
-        if name not in ("student", "course") or not isinstance(value, Mapping):
-            raise RequestError("`known` has `student` and `course`. For example: known.student.userId=7")
+        if name not in ("student", "course", "enrolment") or not isinstance(value, Mapping):
+            has = "`known` has `student`, `course` and `enrolment`"
+            raise RequestError(f"{has}. For example: known.student.userId=7")
 
 
 def vendor_course(text: str, alias: str | None = None) -> str:

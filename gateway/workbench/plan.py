@@ -29,7 +29,7 @@ from gateway.perform.tenant import TenantSpec, frame
 from gateway.workbench.given import check_given, person, record_of, vendor_course
 from gateway.workbench.plan_calls import Maker, PlannedCall, State, state_of
 from gateway.workbench.plan_checks import PlannedCheck, step_node, worked
-from gateway.workbench.plan_steps import form_steps, lines_of
+from gateway.workbench.plan_steps import PlannedStep, form_steps, lines_of, planned, taken_over
 from gateway.workbench.unknowns import RUNTIME, Known, Markers, Substitution, Unknown
 from gateway.workbench.words import DEFAULTS, poll_words, rule_words, sentence
 from gateway.yamlfile import Document, parse_yaml, read_yaml
@@ -38,21 +38,6 @@ PLAIN = ("searchTerm", "quizResults")
 PEOPLE = ("student", "to")
 NO_ADDRESS: dict[str, Any] = {"email": None}
 """RTOPilot's calls carry no address; only where an author gives one is there one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStep:
-    """One step: its call, its branches in the order in which they are tried, or its check."""
-
-    id: str
-    state: State
-    when: str | None
-    optional: bool
-    calls: list[PlannedCall]
-    tried_in_order: bool = False
-    mint: list[str] = field(default_factory=list)
-    check: PlannedCheck | None = None
-    undo: PlannedCall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,13 +320,15 @@ class _Planner:
             states[step.id] = state_of(step.when, scope)
             if states[step.id] == "no":
                 known[step.id] = filled[step.id] = None
+            elif step.mint and (kept := taken_over(step, self.given)):
+                known[step.id], filled[step.id] = Known(kept, path=f"steps.{step.id}."), kept
             elif step.check is not None:
                 work = worked(step.id, step.check, step_node(self.document, step.place), scope)
                 checks[step.id] = work.planned
                 if states[step.id] == "yes" and step.id not in self.steps:
                     known[step.id], filled[step.id] = work.known, work.filled
         at = self._maker(operation, known, lines_of(written), filled)
-        return [_planned(step, states[step.id], at, checks) for step in steps_of(at.frame.mapping)]
+        return [planned(step, states[step.id], at, checks) for step in steps_of(at.frame.mapping)]
 
     def _maker(
         self,
@@ -383,18 +370,3 @@ def _planned_poll(name: str, at: Maker) -> PlannedCall:
     call = next(poll.call for poll in progress.polls if poll.name == name)
     assert call is not None
     return at.call(name, call)
-
-
-def _planned(step: Step, state: State, at: Maker, checks: Mapping[str, PlannedCheck]) -> PlannedStep:
-    actions = (step.action,) if step.action is not None else step.first
-    return PlannedStep(
-        id=step.id,
-        state=state,
-        when=None if step.when is None else step.when.text,
-        optional=step.optional,
-        tried_in_order=bool(step.first),
-        calls=[] if state == "no" else [at.action(action) for action in actions],
-        mint=list(step.mint),
-        check=checks.get(step.id),
-        undo=None if step.undo is None or state == "no" else at.action(step.undo),
-    )

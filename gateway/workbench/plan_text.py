@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.workbench.plan import Plan, PlannedStep
+from gateway.workbench.plan import Plan
 from gateway.workbench.plan_calls import PlannedCall, Request
 from gateway.workbench.plan_checks import PlannedCheck
+from gateway.workbench.plan_steps import PlannedStep
 
 RULES = {"no": "does not hold: ", "unknown": "ends here when ", "yes": "ENDS HERE: "}
 STATES = {"no": "skipped: ", "unknown": "only when: ", "yes": "because: "}

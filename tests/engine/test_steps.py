@@ -435,3 +435,24 @@ def test_a_read_that_timed_out_says_that_nothing_was_changed(make_frame, run_ste
     assert (
         type(run_steps(make_frame(f"steps: [{READ}}}]{END}"), Reply(lost="timeout")).error) is VendorTimeout
     )
+
+
+@pytest.mark.parametrize(
+    ("standing", "kept"),
+    [
+        pytest.param({"reg": "OLD", "seat": "9"}, True, id="there"),
+        pytest.param({"reg": ""}, False, id="empty"),
+        pytest.param({"reg": 7}, False, id="not text"),
+        pytest.param({"other": "OLD"}, False, id="under another name"),
+        pytest.param(None, False, id="no enrolment"),
+    ],
+)
+def test_what_the_active_enrolment_holds_is_taken_over_instead_of_minted(
+    make_frame, run_steps, standing, kept
+):
+    known = {"student": None, "course": None, "enrolment": standing}
+    frame = make_frame(f"steps: [{{id: ids, mint: {{reg: uuid, more: uuid}}}}]{END}", root={"known": known})
+    run_steps(frame)
+    value = frame.steps["ids"]
+    assert (value["reg"] == "OLD") is kept
+    assert {len(value["reg"]), len(value["more"])} <= {3 if kept else 36, 36}

@@ -121,6 +121,9 @@ def run(expression, **runtime):
         ("lookup(map, true)", "yes"),
         ("lookup(map, 1.5)", "half"),
         ("lookup(map, 'nothing')", None),
+        ("distinct([`405`, `405`, '405', `true`, `1`, null, null, `405.0`])", [405, "405", True, 1, None]),
+        ("distinct([{a: `1`}, {a: `1`}, {a: `2`}, [`1`], [`1`]])", [{"a": 1}, {"a": 2}, [1]]),
+        ("distinct(none)", None),
         ("pick_by(people, 'id', '2').n", True),
         ("pick_by(people, 'n', 1).id", "1"),
         ("pick_by(people, 'id', '9')", None),
@@ -363,7 +366,7 @@ def test_contains_looks_for_equals_and_for_text_in_text():
 def test_function_names_are_jmespaths_and_ours():
     ours = "lower upper trim truncate split replace matches ascii slug unhtml fill text number boolean scale"
     ours += (
-        " percent clamp date epoch lookup pick_by only count descend leaves hash base64 uuid password json"
+        " percent clamp date epoch lookup pick_by only count distinct descend leaves hash base64 uuid password json"
     )
     assert set(ours.split()) <= FUNCTION_NAMES
     assert len(FUNCTION_NAMES) == 26 + len(ours.split())

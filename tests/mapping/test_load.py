@@ -50,7 +50,7 @@ def test_a_misspelt_name_is_underlined_and_corrected() -> None:
         "    12 |     steps: [{id: enrol, call: POST /enrol, repeat: safe, "
         'json: {user: "${known.studnet.userId}"}}]\n'
         "       | " + " " * 73 + "^^^^^^^^^^^^^\n"
-        "    `known` has no `studnet` here. It has: course, student.\n"
+        "    `known` has no `studnet` here. It has: course, enrolment, student.\n"
         "    Write `known.student.userId`."
     )
 

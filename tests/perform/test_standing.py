@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.contract import Operation
+from gateway.perform import writes
+from gateway.vendor.retry import Deadline
 from tests.perform.conftest import World
 from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 from tests.support.waiting import soon
@@ -39,7 +40,7 @@ async def world(request):
 @pytest.fixture
 def minting(text):
     """A mapping whose enrolments are told apart by a value of our own."""
-    return text(createEnrolment=CREATE, cancelEnrolment=CANCEL, progress=None)
+    return text(createEnrolment=CREATE, cancelEnrolment=CANCEL, progress="", updateMarking=None)
 
 
 async def record(process, heard):
@@ -96,7 +97,13 @@ async def test_what_was_moved_away_is_not_looked_at(world, minting, people):
 
 
 async def test_a_transfer_with_steps_of_its_own_knows_it_too(world, text, people):
-    mapping = text(createEnrolment=CREATE, transferEnrolment=TRANSFER, cancelEnrolment=CANCEL, progress=None)
+    mapping = text(
+        createEnrolment=CREATE,
+        transferEnrolment=TRANSFER,
+        cancelEnrolment=CANCEL,
+        progress="",
+        updateMarking=None,
+    )
     gateway, (_, bo) = world.start(mapping), people
     hers, his = await gateway.create(), await gateway.create(bo)
     moved = await record(gateway, await gateway.transfer(hers.id, bo))
@@ -106,7 +113,7 @@ async def test_a_transfer_with_steps_of_its_own_knows_it_too(world, text, people
 # -- at once ------------------------------------------------------------------------------------------
 
 
-async def one_after_the_other(world, waiter, first, second):
+async def one_after_the_other(world, first, second):
     """Begin `second` while the request of `first` is at the vendor; both answers."""
     gate = world.lms.gate("PUT .*")
     ahead = asyncio.create_task(first)
@@ -123,7 +130,7 @@ async def test_a_create_beside_a_transfer_to_the_same_student_waits_and_mints_no
     _, bo = people
     hers = await seen_long_ago(one)
     world.lms.sent.clear()
-    heard = await one_after_the_other(world, two, one.create(bo), two.transfer(hers.id, bo))
+    heard = await one_after_the_other(world, one.create(bo), two.transfer(hers.id, bo))
     regs = {(await record(one, each))["reg"] for each in heard}
     assert len(regs) == 1
     assert len({each.id for each in heard}) == 2
@@ -136,7 +143,7 @@ async def test_a_transfer_beside_a_create_for_the_same_student_waits_and_mints_n
     _, bo = people
     hers = await seen_long_ago(one)
     world.lms.sent.clear()
-    heard = await one_after_the_other(world, two, one.transfer(hers.id, bo), two.create(bo))
+    heard = await one_after_the_other(world, one.transfer(hers.id, bo), two.create(bo))
     assert len({(await record(one, each))["reg"] for each in heard}) == 1
 
 
@@ -147,13 +154,12 @@ async def test_two_creates_at_once_are_one_run_and_mint_once(world, minting):
     assert world.lms.effects["enrolled"] == 1
 
 
-async def test_a_create_that_begins_as_another_ends_sees_what_it_made(world, minting):
-    """Without a repeat window it is a run of its own, prepared while the first was at work."""
-    one, two = (world.start(minting, real_pause=True, repeat_window_s=0.0) for _ in range(2))
-    first = await seen_long_ago(one)
-    heard = await asyncio.gather(*(process.create() for process in (one, two, one)))
-    regs = {(await record(one, each))["reg"] for each in (first, *heard)}
-    assert len(regs) == 1
+async def test_a_request_prepared_before_another_ended_sees_what_it_made(world, minting, people):
+    gateway, (ana, _) = world.start(minting), people
+    work = writes.creating(gateway.tenant, "7", ana, {"student": None, "course": None})
+    first = await seen_long_ago(gateway)
+    second = await gateway.perform.runs.perform(work, Deadline(5.0), reference="prepared-early")
+    assert second == f"{first.id}_2"
 
 
 async def test_others_are_not_held_up(world, minting, people):
@@ -170,25 +176,26 @@ async def test_others_are_not_held_up(world, minting, people):
 
 # -- where it is looked up ----------------------------------------------------------------------------
 
-READS = 'record: {user: "${known.enrolment.user ?? student.id}", course: "${courseId}"}\n    key: [user, course]'
-PLAIN = 'steps: [{id: enrol, call: "PUT /courses/${courseId}/users/${student.id}", repeat: safe}]'
+FORM = """
+    steps: [{id: enrol, call: "PUT /courses/${courseId}/users/${student.id}", repeat: safe}]
+    record: {user: "${%s}", course: "${courseId}"}
+    key: [user, course]"""
 
 
 @pytest.mark.parametrize(
     ("create", "asks"),
     [
-        (CREATE, True),
-        (f"\n    {PLAIN}\n    {READS}", True),
-        (f"\n    {PLAIN}\n    {READS.replace('known.enrolment.user ?? ', '')}", False),
-        (f"\n    {PLAIN}\n    {READS.replace('known.enrolment.user', 'known.student.id')}", False),
+        pytest.param(CREATE, True, id="it mints"),
+        pytest.param(FORM % "known.enrolment.user ?? student.id", True, id="it is read"),
+        pytest.param(FORM % "known == null ? 'a' : student.id", True, id="all that is known is read"),
+        pytest.param(FORM % "known.course == null ? 'a' : student.id", False, id="something else is read"),
     ],
-    ids=["it mints", "it is read", "neither", "something else is read"],
 )
 async def test_it_is_looked_up_only_where_the_mapping_asks(tmp_path, text, create, asks):
     world = World(f"sqlite:///{tmp_path}/gateway.db")
-    remember = {"getCourses": None, "transferEnrolment": "{refuse: 'No.'}", "cancelEnrolment": "{refuse: 'No.'}"}
-    del remember["getCourses"]
-    gateway = world.start(text(createEnrolment=create, progress=None, updateMarking=None, **remember))
-    assert gateway.tenant.asks_standing is asks
-    assert (await gateway.ask(Operation.CREATE_ENROLMENT)).status == 400
+    no = "{refuse: 'No.'}"
+    mapping = text(
+        createEnrolment=create, transferEnrolment=no, cancelEnrolment=no, updateMarking=None, progress=""
+    )
+    assert world.start(mapping).tenant.asks_standing is asks
     await world.close()

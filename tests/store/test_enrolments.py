@@ -44,6 +44,27 @@ def test_generations_are_counted_for_each_tenant_alias_and_key(conn):
     assert add(conn, key="8-126", make_id=lambda n: f"8-126_{n}").generation == 1
 
 
+def test_the_newest_active_enrolment_of_a_student_in_a_course_is_found(conn):
+    def found():
+        stored = enrolments.of_student(conn, "acme", "S1", "126")
+        return None if stored is None else stored.id
+
+    study = {"student_id": "S1", "course_id": "126"}
+    assert found() is None
+    add(conn, **study)
+    add(conn, **study)
+    add(conn, student_id="S1", course_id="127")
+    add(conn, student_id="S2", course_id="126")
+    add(conn, tenant="beta", **study)
+    assert found() == "7-126_2"
+    enrolments.cancel(conn, "acme", "7-126_2", 20.0)
+    assert found() == "7-126"
+    add(conn, key="8-126", make_id=lambda _: "8-126", now=30.0, **study)
+    assert found() == "8-126", "of two keys the later one"
+    enrolments.move(conn, "acme", "8-126", "7-126_4", 40.0)
+    assert found() == "7-126"
+
+
 def test_adopted_generation_is_not_given_out_again(conn):
     adopt(conn, generation=3)
     assert add(conn).id == "7-126_4"

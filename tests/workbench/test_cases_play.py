@@ -39,6 +39,32 @@ def test_hard_cases_say_what_was_done(small, write_cases):
         assert name in names
 
 
+def test_checks_hold_in_every_hard_case_too(small, write_cases):
+    """Stopped anywhere, they run again; what they refuse sends nothing."""
+    text = small.read_text()
+    check = """- id: fit
+        check: [{if: length(student.lastName) > 20, say: The surname is too long.}]
+        value: {name: "${student.firstName}"}
+      - id: enrol"""
+    small.write_text(
+        text.replace("- id: enrol", check).replace(
+            '"${student.firstName}"}\n        value: {id', '"${steps.fit.name}"}\n        value: {id'
+        )
+    )
+    refused = """  - name: a surname is too long
+    run: createEnrolment
+    with: {courseId: "5", student: {id: s1, firstName: Ana, lastName: Featherstonehaugh-Cholmondeley}}
+    vendor: []
+    expect: {error: 422, code: check_refused, say: too long}
+    also: [crash_everywhere, repeat_everywhere]
+  - name: progress is read"""
+    report = play(write_cases("  - name: progress is read", refused), mapping_file=small)
+    assert "${steps.fit.name}" in small.read_text()
+    assert report.ok, str(report)
+    assert report.cases == 4
+    assert report.hard > 60
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -115,3 +115,13 @@ def test_the_fields_of_a_list_are_told():
     text = page(PLAIN.replace("item: {id: text}", f"item: {fields}"))
     told = "`id` (text), `seats` (number; may be left out), `link` (link; may be left out; start page)"
     assert f"| `rows` | a list of objects: {told} | no |" in text
+
+
+def test_what_check_says_of_the_account_is_told():
+    probe = 'probe: {call: GET /p, checks: [{if: reply.body.a, say: "Is ${reply.body.a}."}, {if: "true", say: So., level: note}]}'
+    text = page(f"{PLAIN}{probe}\n")
+    assert (
+        "\n\n## What `lms-gateway check` says of the account\n\n"
+        "- Is ${reply.body.a}. When `reply.body.a`.\n- So. (only a note) When `true`.\n"
+    ) in text
+    assert "\n\n\n" not in text

@@ -356,6 +356,15 @@ def test_the_printed_plan_shows_checks():
         assert line in out.getvalue()
 
 
+def test_a_value_of_the_enrolment_that_stands_is_taken_over_in_a_plan():
+    steps = '[{id: ids, mint: {reg: uuid, n: uuid}}, {id: b, call: "PUT /b/${steps.ids.reg}/${steps.ids.n}", repeat: safe, query: {"c?": "${known.enrolment.c}"}}]'
+    data = small(steps, {**NEW, "known": {"enrolment": {"reg": "R1", "c": "7"}}})
+    request = call(data, "b")["request"]
+    assert request["url"] == "https://demo.example/api/b/R1/‹steps.ids.n›"
+    assert request["query"] == [["c", "7"]]
+    assert "‹steps.ids.reg›" in call(small(steps, NEW), "b")["request"]["url"]
+
+
 def test_minted_values_undo_and_a_never_repeated_write_are_told():
     steps = '[{id: ids, mint: {reg: uuid}}, {id: b, call: POST /b, repeat: never, json: {r: "${steps.ids.reg}"}, value: {id: "${reply.body}"}, undo: {call: "DELETE /b/${steps.b.id}", effect: write, repeat: safe}}]'
     data = small(steps, {"courseId": "1"})
