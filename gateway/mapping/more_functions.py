@@ -154,20 +154,19 @@ def _count(run: Run, thing: list[Any] | dict[str, Any]) -> int:
 
 @function("distinct", "list")
 def _distinct(run: Run, items: list[Any]) -> list[Any]:
-    """Scalars are told apart by a key, so that a long list of ids takes no longer than it must."""
-    seen: set[tuple[str, Any]] = set()
+    """Plain values are told apart by a key, so that a long list of ids takes no longer than it must."""
+    seen: set[tuple[bool, Any]] = set()
     found: list[Any] = []
     for item in items:
         if isinstance(item, list | dict):
             run.spend(len(found))
-            if any(equal(item, other, run) for other in found if isinstance(other, list | dict)):
-                continue
+            known = any(equal(item, other, run) for other in found if isinstance(other, list | dict))
         else:
-            key = ("bool" if isinstance(item, bool) else "number" if isinstance(item, int | float) else "", item)
-            if key in seen:
-                continue
+            key = (isinstance(item, bool), item)  # in Python true equals 1
+            known = key in seen
             seen.add(key)
-        found.append(item)
+        if not known:
+            found.append(item)
     return found
 
 

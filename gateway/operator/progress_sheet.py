@@ -59,9 +59,8 @@ def _key(file: ConfigFile, tenant: TenantConfig) -> Paste:
     what, where = "API key", "made in RTOPilot, which shows it once"
     rtopilot = tenant.rtopilot
     if rtopilot.base_url is None:
-        note = (
-            f"config.yaml has no `rtopilot:` for {tenant.organisation}, so RTOPilot hears of no progress by itself."
-        )
+        who = tenant.organisation
+        note = f"config.yaml has no `rtopilot:` for {who}, so RTOPilot hears of no progress by itself."
         return Paste(what=what, where=where, note=note)
     place = (*tenant.shared, "rtopilot", "api_key")
     if rtopilot.key_file is not None:

@@ -64,8 +64,8 @@ class _Page:
         said = self._data["vendor"].get(key, [])
         if said:
             yield from ("", f"## {title}", "")
-        for at, sentence in enumerate(said, 1):
-            yield f"{f'{at}.' if numbered else '-'} {sentence}"
+        for at, text in enumerate(said, 1):
+            yield f"{f'{at}.' if numbered else '-'} {text}"
 
     def _hosts(self) -> Iterator[str]:
         server = self._data["server"]

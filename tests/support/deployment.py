@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,12 @@ from gateway.sandbox import learning_assistant_seed as la
 from gateway.sandbox.learning_assistant_switches import LearningAssistantSwitches
 from gateway.sandbox.rtopilot_slots import Auth, Slots
 from gateway.sandbox.talentlms import API_KEY
+from tests.support.kind import Kind as Kind
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 TOKEN = "inbound-token-of-the-tests"
 AUTH = Auth(kind="BEARER", token=TOKEN)
 RTO_COURSE = "rto-course"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One vendor: how its stand-in is started, and what a tenant joined to it needs.
-
-    `courses` are course ids at the vendor. `login` is what the mapping makes of a student's id there.
-    """
-
-    name: str
-    module: str
-    arguments: tuple[str, ...] = ()
-    switches: Mapping[str, Any] = field(default_factory=dict)
-    api: str
-    settings: Mapping[str, Any]
-    secrets: Mapping[str, str]
-    courses: tuple[str, ...]
 
 
 TALENTLMS = Kind(
@@ -45,6 +28,7 @@ TALENTLMS = Kind(
     settings={"domain": "acme.talentlms.example", "callsPerHour": 1_000_000},
     secrets={"apiKey": API_KEY},
     courses=("126", "127", "128", "129"),
+    write={"path": "addusertocourse"},
 )
 LEARNING_ASSISTANT = Kind(
     name="learning-assistant",
@@ -63,8 +47,10 @@ LEARNING_ASSISTANT = Kind(
         "password": LearningAssistantSwitches().password,
     },
     courses=(la.COURSE_UUID, *la.SHARED_QAN_COURSE_UUIDS, la.NO_QAN_COURSE_UUID),
+    write={"path": "enrolment.cfc"},
 )
 KINDS = {kind.name: kind for kind in (TALENTLMS, LEARNING_ASSISTANT)}
+"""Of which everything is tested, storms too; `kinds.py` has all of them."""
 
 
 def tenant(kind: Kind, vendor_url: str, **changes: Any) -> dict[str, Any]:
