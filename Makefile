@@ -1,5 +1,5 @@
 # `make run` and `make test` are all a newcomer needs; everything else is for who works on the code.
-.PHONY: help run test test-long check bench cassettes lock clean packages postgresql
+.PHONY: help run test test-long check bench cassettes lock clean packages postgresql browser
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -40,6 +40,12 @@ ifeq ($(POSTGRESQL),)
 	@rm -f $(NO_CLUSTER)
 endif
 
+# The learners' pages are opened in a real browser.
+browser:
+ifeq ($(and $(shell command -v chromium),$(shell command -v chromedriver)),)
+	@$(call install,chromium chromium-driver)
+endif
+
 install = if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1); \
 	else echo "Please run first:  sudo apt-get install $(1)"; exit 1; fi
 
@@ -51,11 +57,11 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: postgresql check
+test: postgresql browser check
 	$(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --cov --cov-report= --durations=10
 	$(BIN)/python -m coverage report --fail-under=95 --skip-covered
 
-test-long: postgresql check
+test-long: postgresql browser check
 	LMS_GATEWAY_LONG=1 $(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --durations=20
 
 bench: $(STAMP)
