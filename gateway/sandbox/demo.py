@@ -33,7 +33,7 @@ POLL_EVERY = "1s"
 
 def expected_steps(each: Play) -> int:
     """How long this vendor's day is."""
-    return 12 if each.completing is None else 13
+    return 13 - (each.completing is None) - each.full_is_complete + each.opens
 
 
 def play(names: Sequence[str], *, once: bool) -> int:
@@ -103,7 +103,8 @@ def _play(
     for each in plays:
         show.vendor(each.title, standins[each.name])
         college = rtopilot.colleges[each.name]
-        day += asyncio.run(_day(Day(each, url, standins[each.name], token, college), show))
+        played = Day(each, url, standins[each.name], token, college, config)
+        day += asyncio.run(_day(played, show))
     show.summary(day)
     children.check()
     good = len(day) == sum(map(expected_steps, plays)) and all(each.wrong is None for each in day)

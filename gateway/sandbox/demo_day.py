@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +25,7 @@ from gateway.sandbox.rtopilot_slots import Auth, Slots
 PERCENT = 60
 AFTERWARDS_LOOKS, AFTERWARDS_EACH_S = 200, 0.05
 """How long follow-up work at the vendor, or progress on its way to RTOPilot, may take."""
+_LINK = re.compile(r'<a class="open" href="([^"]+)"')
 _LONG_ID = re.compile(r"[a-z0-9_-]{30,}")
 MARKS = [{"quiz": "Final assessment", "score": 90}]
 
@@ -59,6 +64,7 @@ class Day:
     """One vendor's day. `gateway` is the public URL, `standin` the vendor's origin.
 
     `college` is the organisation whose enrolments progress is pushed to; without one nobody waits for it.
+    `config` is the gateway's, by which learners' pages are listed.
     """
 
     play: Play
@@ -66,6 +72,7 @@ class Day:
     standin: str
     token: str = field(repr=False)
     college: Organisation | None = None
+    config: Path | None = None
     _seen: int = 0
 
     async def steps(self) -> AsyncIterator[Happened]:
@@ -96,10 +103,14 @@ class Day:
             return
         yield await day.take("Enrol Joana again (repeat)", lambda: day.enrol_again(person))
         yield await day.take("Read the enrolment", lambda: day.read(0), reads=True)
+        if self.play.opens:
+            yield await day.take("Joana opens her page and the course", day.open_page)
         yield await day.take(f"Joana learns: {PERCENT} %", lambda: day.learn(PERCENT, PERCENT), reads=True)
         yield await day.take("Read the enrolment", lambda: day.read(PERCENT), reads=True)
         if self.college is not None:
-            yield await day.take("Joana reaches 100 %, not completed", lambda: day.learn(100, 99), reads=True)
+            if not self.play.full_is_complete:
+                full = "Joana reaches 100 %, not completed"
+                yield await day.take(full, lambda: day.learn(100, 99), reads=True)
             if self.play.completing is not None:
                 yield await day.take("The LMS completes her course", day.complete, reads=True)
         yield await day.take("Enrol Ravi", lambda: day.enrol(f"{person}b"))
@@ -116,7 +127,12 @@ class Day:
         calls = [
             VendorCall(method=each["method"], what=call_shown(each), status=each["status"]) for each in new
         ]
-        shown = [each for each in calls if reads or not any(part in each.what for part in self.play.polled)]
+        polled = self.play.polled
+        shown = [
+            each
+            for each in calls
+            if reads or not any(part in f"{each.method} {each.what}" for part in polled)
+        ]
         return tuple(dict.fromkeys(shown))
 
 
@@ -177,6 +193,19 @@ class _Steps:
         )
         return f"progress {shown['progress']}"
 
+    async def open_page(self) -> str:
+        """What the learner does with the address from `lms-gateway launch`; a browser keeps the fragment."""
+        rows = await asyncio.to_thread(_pages, self._day.play.name, self._day.config)
+        (address,) = [each["page"] for each in rows if each["enrolmentId"] == self._id]
+        here = self._day.gateway + "/launch/" + address.partition("/launch/")[2]
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            page = await browser.get(here)
+        link = _LINK.search(page.text)
+        _expect(page.status_code == 200 and link is not None, f"her page answers {page.status_code}")
+        assert link is not None
+        await self._act(("launch", {"url": unescape(link[1])}))
+        return "the course knows her registration"
+
     async def learn(self, percent: int, heard: int) -> str:
         """The learner moves on in the LMS, and RTOPilot hears of it."""
         await self._act(self._day.play.progressing(ids.decode(self._id).parts, percent))
@@ -211,7 +240,8 @@ class _Steps:
         await self._office.transfer(self._held.rto_id, person)
         _expect(self._id != before, "the transfer kept the old id")
         await self._wait_for_end(ended)
-        return f"RTOPilot stores {_short(self._id)}; the old one is ended"
+        told = "the old one is ended" if self._day.play.ended else "the vendor cannot be told of the old one"
+        return f"RTOPilot stores {_short(self._id)}; {told}"
 
     async def mark(self) -> str:
         await self._office.mark(self._held.rto_id, MARKS)
@@ -241,10 +271,12 @@ class _Steps:
         return self._held.lms_enrolment_id or ""
 
     async def _ended(self) -> int:
-        return int((await _journal(self._vendor))["effect_counts"].get(self._day.play.ended, 0))
+        return int((await _journal(self._vendor))["effect_counts"].get(self._day.play.ended or "", 0))
 
     async def _wait_for_end(self, before: int) -> None:
         """The vendor's side may be done in the background, after RTOPilot has its answer."""
+        if self._day.play.ended is None:
+            return
         for _ in range(AFTERWARDS_LOOKS):
             if await self._ended() > before:
                 return
@@ -254,6 +286,16 @@ class _Steps:
     def _last_answer(self) -> str:
         last = self._office.caller.journal[-1].answer if self._office.caller.journal else None
         return "no answer" if last is None else f"{last.status} {_body(last.body)}"
+
+
+def _pages(tenant: str, config: Path | None) -> list[dict[str, Any]]:
+    """The pages of a tenant's learners, as an office would list them for mailing."""
+    command = [sys.executable, "-m", "gateway.cli", "launch", tenant, "--json", "--config", str(config)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        raise NotAsExpected(f"the pages could not be listed: {listed.stderr.strip()[:200]}")
+    found: list[dict[str, Any]] = json.loads(listed.stdout)
+    return found
 
 
 async def _journal(vendor: httpx.AsyncClient) -> dict[str, Any]:
