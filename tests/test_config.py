@@ -289,7 +289,7 @@ def test_a_mapping_by_path_starts_at_the_folder_of_config_yaml(load, folder):
     ("written", "fix"),
     [
         ("smal", "Write `small`."),
-        ("zzzz", "There is: learning-assistant, small, talentlms."),
+        ("zzzz", "There is: 77media, canvas, learning-assistant, learnupon, moodle, small, talentlms."),
         ("nope/x.yaml", "A path starts at "),
     ],
 )
