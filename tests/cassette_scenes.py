@@ -12,6 +12,7 @@ from gateway.sandbox.learning_assistant_seed import (
     SHARED_QAN_COURSE_UUIDS,
     THIRD_TRAINER_UUID,
 )
+from tests import cassette_scenes_canvas, cassette_scenes_learnupon
 from tests.cassette_stage import (
     LEARNING_ASSISTANT,
     TALENTLMS,
@@ -34,7 +35,7 @@ _ELSEWHERE = ids.encode((CANDIDATE_UUID, NO_QAN_COURSE_UUID))
 _BY_EMAIL = Person(id="mia.tan", first_name="Mia", last_name="Tan")
 _SEEDED = Person(id="stu-1001", first_name="Robin", last_name="Sample")
 
-SCENES: tuple[Scene, ...] = (
+_FIRST: tuple[Scene, ...] = (
     Scene(
         vendor=TALENTLMS,
         name="getCourses",
@@ -329,3 +330,5 @@ SCENES: tuple[Scene, ...] = (
         answers=("xaaaaaas2jvfqzaaaaaaaaaaaaa-x4kuuycdx6fgwhef5drkwrlr7ci",),
     ),
 )
+
+SCENES = (*_FIRST, *cassette_scenes_learnupon.SCENES, *cassette_scenes_canvas.SCENES)

@@ -35,29 +35,23 @@ from gateway.perform.background import Background
 from gateway.perform.runs import Runs
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.learning_assistant_seed import ASSESSOR_UUID, COMPANY_UUID, VERIFIER_UUID
-from gateway.sandbox.learning_assistant_switches import LearningAssistantSwitches
-from gateway.sandbox.talentlms import API_KEY
 from gateway.store import tokens
 from gateway.store.database import Database
 from gateway.store.traces import Ring
 from gateway.workbench.choices import choices
+from tests.support.kinds import ALL_KINDS
 
 ROOT = Path(__file__).parent.parent
 CASSETTES = ROOT / "tests" / "cassettes"
 TENANT = "acme"
 
 TALENTLMS, LEARNING_ASSISTANT = "talentlms", "learning-assistant"
-ORIGINS = {
-    TALENTLMS: "https://talentlms.sandbox.test",
-    LEARNING_ASSISTANT: "https://learning-assistant.sandbox.test",
-}
-PATHS = {TALENTLMS: "/api/v1", LEARNING_ASSISTANT: "/webservices/soap"}
-_LA = LearningAssistantSwitches()
-SECRETS: Mapping[str, Mapping[str, str]] = {
-    TALENTLMS: {"apiKey": API_KEY},
-    LEARNING_ASSISTANT: {"username": _LA.username, "password": _LA.password},
-}
+LEARNUPON, CANVAS = "learnupon", "canvas"
+ORIGINS = {vendor: f"https://{vendor}.sandbox.test" for vendor in ALL_KINDS}
+PATHS = {vendor: kind.api for vendor, kind in ALL_KINDS.items()}
+SECRETS: Mapping[str, Mapping[str, str]] = {vendor: kind.secrets for vendor, kind in ALL_KINDS.items()}
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    **{vendor: kind.settings for vendor, kind in ALL_KINDS.items()},
     TALENTLMS: {
         "domain": "acme.talentlms.com",
         "firstPassword": "Welcome-${student.id}",
@@ -90,7 +84,8 @@ class Choose:
 class Scene:
     """One cassette: what is asked in order, and every answer as one line of text.
 
-    `settings` and `secrets` add to the vendor's usual ones; `faults` and `switches` are the stand-in's.
+    `settings` and `secrets` add to the vendor's usual ones; `faults`, `switches` and `acts`, what has
+    happened there before, are the stand-in's.
     """
 
     vendor: str
@@ -101,6 +96,7 @@ class Scene:
     secrets: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
+    acts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     @property
     def label(self) -> str:
@@ -340,7 +336,23 @@ def tape(scene: Scene, path: Path, *, mode: str, origin: str | None = None) -> I
 
     def incoming(response: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in response["headers"].items() if name.lower() != "date"}
-        return {**response, "headers": kept}
+        return {**response, "headers": kept} if origin is None else elsewhere({**response, "headers": kept})
+
+    def elsewhere(response: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a vendor that names itself, at the address that the cassette gives it."""
+        assert origin is not None
+        there = ORIGINS[scene.vendor]
+        body = response["body"]["string"].replace(origin.encode(), there.encode())
+        headers = {
+            name: [each.replace(origin, there) for each in values]
+            for name, values in response["headers"].items()
+        }
+        if body != response["body"]["string"]:
+            headers = {
+                **headers,
+                **{name: [str(len(body))] for name in headers if name.lower() == "content-length"},
+            }
+        return {**response, "headers": headers, "body": {"string": body}}
 
     with vcr.use_cassette(
         str(path),

@@ -16,14 +16,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
-from gateway.sandbox import learning_assistant_sessions, learning_assistant_state
+from gateway.sandbox import (
+    canvas_switches,
+    learning_assistant_sessions,
+    learning_assistant_state,
+    learnupon_switches,
+)
+from gateway.sandbox.canvas import create_canvas
 from gateway.sandbox.control import Clock, StandIn, switched
 from gateway.sandbox.learning_assistant import create_learning_assistant
 from gateway.sandbox.learning_assistant_switches import LearningAssistantSwitches
+from gateway.sandbox.learnupon import create_learnupon
 from gateway.sandbox.serve import running
 from gateway.sandbox.talentlms import create_talentlms
 from tests.cassette_scenes import SCENES
-from tests.cassette_stage import TALENTLMS, Played, Scene, play, pool_for, tape
+from tests.cassette_stage import Played, Scene, play, pool_for, tape
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
@@ -45,6 +52,8 @@ def record(scene: Scene) -> tuple[str, Played]:
     """The cassette's text without its first line, and what came of the scene."""
     stand_in, played = _stand_in(scene), Played()
     stand_in.faults.arm(*scene.faults)
+    for name, given in scene.acts:
+        stand_in.vendor.actions[name](**given)
     with tempfile.TemporaryDirectory() as folder, _counted_uuids(), running(stand_in) as origin:
         path = Path(folder) / "cassette.yaml"
         with tape(scene, path, mode="all", origin=origin):
@@ -53,8 +62,13 @@ def record(scene: Scene) -> tuple[str, Played]:
 
 
 def _stand_in(scene: Scene) -> StandIn:
-    if scene.vendor == TALENTLMS:
-        return create_talentlms(start=START)
+    match scene.vendor:
+        case "talentlms":
+            return create_talentlms(start=START)
+        case "learnupon":
+            return create_learnupon(switched(learnupon_switches.Switches(), scene.switches), start=START)
+        case "canvas":
+            return create_canvas(switched(canvas_switches.Switches(), scene.switches), start=START)
     switches = switched(LearningAssistantSwitches(), scene.switches)
     return create_learning_assistant(switches, clock=Clock(START))
 
