@@ -12,7 +12,7 @@ from gateway.sandbox.learning_assistant_seed import (
     SHARED_QAN_COURSE_UUIDS,
     THIRD_TRAINER_UUID,
 )
-from tests import cassette_scenes_canvas, cassette_scenes_learnupon
+from tests import cassette_scenes_canvas, cassette_scenes_learnupon, cassette_scenes_moodle
 from tests.cassette_stage import (
     LEARNING_ASSISTANT,
     TALENTLMS,
@@ -331,4 +331,9 @@ _FIRST: tuple[Scene, ...] = (
     ),
 )
 
-SCENES = (*_FIRST, *cassette_scenes_learnupon.SCENES, *cassette_scenes_canvas.SCENES)
+SCENES = (
+    *_FIRST,
+    *cassette_scenes_learnupon.SCENES,
+    *cassette_scenes_canvas.SCENES,
+    *cassette_scenes_moodle.SCENES,
+)

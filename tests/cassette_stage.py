@@ -46,7 +46,7 @@ CASSETTES = ROOT / "tests" / "cassettes"
 TENANT = "acme"
 
 TALENTLMS, LEARNING_ASSISTANT = "talentlms", "learning-assistant"
-LEARNUPON, CANVAS = "learnupon", "canvas"
+LEARNUPON, CANVAS, MOODLE = "learnupon", "canvas", "moodle"
 ORIGINS = {vendor: f"https://{vendor}.sandbox.test" for vendor in ALL_KINDS}
 PATHS = {vendor: kind.api for vendor, kind in ALL_KINDS.items()}
 SECRETS: Mapping[str, Mapping[str, str]] = {vendor: kind.secrets for vendor, kind in ALL_KINDS.items()}
@@ -85,7 +85,7 @@ class Scene:
     """One cassette: what is asked in order, and every answer as one line of text.
 
     `settings` and `secrets` add to the vendor's usual ones; `faults`, `switches` and `acts`, what has
-    happened there before, are the stand-in's.
+    happened there before, are the stand-in's. `captures` are recorded answers of a real vendor, in turn.
     """
 
     vendor: str
@@ -97,6 +97,7 @@ class Scene:
     faults: tuple[Fault, ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
     acts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    captures: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -343,6 +344,7 @@ def tape(scene: Scene, path: Path, *, mode: str, origin: str | None = None) -> I
         assert origin is not None
         there = ORIGINS[scene.vendor]
         body = response["body"]["string"].replace(origin.encode(), there.encode())
+        body = body.replace(origin.replace("/", "\\/").encode(), there.replace("/", "\\/").encode())  # PHP's JSON
         headers = {
             name: [each.replace(origin, there) for each in values]
             for name, values in response["headers"].items()

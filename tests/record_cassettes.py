@@ -16,21 +16,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
+from starlette.types import ASGIApp
+
 from gateway.sandbox import (
     canvas_switches,
     learning_assistant_sessions,
     learning_assistant_state,
     learnupon_switches,
+    moodle_switches,
 )
 from gateway.sandbox.canvas import create_canvas
 from gateway.sandbox.control import Clock, StandIn, switched
 from gateway.sandbox.learning_assistant import create_learning_assistant
 from gateway.sandbox.learning_assistant_switches import LearningAssistantSwitches
 from gateway.sandbox.learnupon import create_learnupon
+from gateway.sandbox.moodle import create_moodle
 from gateway.sandbox.serve import running
 from gateway.sandbox.talentlms import create_talentlms
 from tests.cassette_scenes import SCENES
 from tests.cassette_stage import Played, Scene, play, pool_for, tape
+from tests.moodle_answers import RECORDED_ON, RELEASE, Answers
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
@@ -50,15 +55,23 @@ def main(names: list[str]) -> int:
 
 def record(scene: Scene) -> tuple[str, Played]:
     """The cassette's text without its first line, and what came of the scene."""
-    stand_in, played = _stand_in(scene), Played()
-    stand_in.faults.arm(*scene.faults)
-    for name, given in scene.acts:
-        stand_in.vendor.actions[name](**given)
-    with tempfile.TemporaryDirectory() as folder, _counted_uuids(), running(stand_in) as origin:
+    played = Played()
+    with tempfile.TemporaryDirectory() as folder, _counted_uuids(), running(_vendor(scene)) as origin:
         path = Path(folder) / "cassette.yaml"
         with tape(scene, path, mode="all", origin=origin):
             asyncio.run(play(scene, played, pool_for(origin), origin))
         return path.read_text("utf-8"), played
+
+
+def _vendor(scene: Scene) -> ASGIApp:
+    """The vendor's recorded answers, or its stand-in as the scene wants it."""
+    if scene.captures:
+        return Answers(scene.captures)
+    stand_in = _stand_in(scene)
+    stand_in.faults.arm(*scene.faults)
+    for name, given in scene.acts:
+        stand_in.vendor.actions[name](**given)
+    return stand_in
 
 
 def _stand_in(scene: Scene) -> StandIn:
@@ -67,6 +80,8 @@ def _stand_in(scene: Scene) -> StandIn:
             return create_talentlms(start=START)
         case "learnupon":
             return create_learnupon(switched(learnupon_switches.Switches(), scene.switches), start=START)
+        case "moodle":
+            return create_moodle(switched(moodle_switches.Switches(), scene.switches), start=START)
         case "canvas":
             return create_canvas(switched(canvas_switches.Switches(), scene.switches), start=START)
     switches = switched(LearningAssistantSwitches(), scene.switches)
@@ -93,8 +108,13 @@ def _keep(scene: Scene, text: str) -> str:
         return "as it was"
     today = datetime.now(UTC).date().isoformat()
     source = f"sandbox stand-in of {scene.vendor} (written from vendors/{scene.vendor}.md)"
+    if scene.captures:
+        source = (
+            f"{RELEASE}, {RECORDED_ON}: {', '.join(scene.captures)}; the requests are the gateway's, as of"
+        )
     scene.path.parent.mkdir(parents=True, exist_ok=True)
-    scene.path.write_text(f"# recorded: {source}, {today}\n{text}", "utf-8")
+    comma = "" if scene.captures else ","
+    scene.path.write_text(f"# recorded: {source}{comma} {today}\n{text}", "utf-8")
     return "recorded"
 
 
