@@ -344,7 +344,9 @@ def tape(scene: Scene, path: Path, *, mode: str, origin: str | None = None) -> I
         assert origin is not None
         there = ORIGINS[scene.vendor]
         body = response["body"]["string"].replace(origin.encode(), there.encode())
-        body = body.replace(origin.replace("/", "\\/").encode(), there.replace("/", "\\/").encode())  # PHP's JSON
+        body = body.replace(
+            origin.replace("/", "\\/").encode(), there.replace("/", "\\/").encode()
+        )  # PHP's JSON
         headers = {
             name: [each.replace(origin, there) for each in values]
             for name, values in response["headers"].items()

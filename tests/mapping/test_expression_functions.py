@@ -365,8 +365,6 @@ def test_contains_looks_for_equals_and_for_text_in_text():
 
 def test_function_names_are_jmespaths_and_ours():
     ours = "lower upper trim truncate split replace matches ascii slug unhtml fill text number boolean scale"
-    ours += (
-        " percent clamp date epoch lookup pick_by only count distinct descend leaves hash base64 uuid password json"
-    )
+    ours += " percent clamp date epoch lookup pick_by only count distinct descend leaves hash base64 uuid password json"
     assert set(ours.split()) <= FUNCTION_NAMES
     assert len(FUNCTION_NAMES) == 26 + len(ours.split())

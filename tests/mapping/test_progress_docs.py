@@ -15,7 +15,9 @@ from gateway.mapping.schema import load_schema
 from gateway.workbench.docs_schema import PROGRESS_PAGE, page_file, refreshed
 
 TEXT = page_file(PROGRESS_PAGE).read_text(encoding="utf-8")
-FIRST_FILE = page_file("mapping-language.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+FIRST_FILE = (
+    page_file("mapping-language.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+)
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
