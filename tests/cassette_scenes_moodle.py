@@ -11,6 +11,7 @@ from tests.cassette_stage import MOODLE, Ask, Scene, cancel, course, courses, cr
 
 LEA = Person(id="EMP-1001", first_name="Léa", last_name="Berger")
 TOM = Person(id="EMP-1002", first_name="Tom", last_name="Okafor")
+MIA = Person(id="EMP-1003", first_name="Mia", last_name="Santos")
 SORA = Person(id="EMP-1004", first_name="空", last_name='田中 & O\'Neil "q" 1 < 2')
 MAIL = Person(id="lea.berger", first_name="Léa", last_name="Berger")
 SHARED = Person(id="other", first_name="Zoe", last_name="Other")
@@ -54,12 +55,14 @@ SCENES: tuple[Scene, ...] = (
     captured("getCourses-protocol-off", "206-site-rest-protocol-off", answers=('502 vendor_fault',), asks=(courses(),)),
     captured("getCourses-wrong-address", "208-proto-wrong-path", answers=('502 vendor_fault',), asks=(courses(),)),
     captured("getCourses-maintenance", "205-site-maintenance-mode", answers=('503 vendor_throttled',), asks=(courses(),)),
+    captured("getCourses-database-back", "209-site-database-down", "182-proto-json-body", answers=('2 Workplace Safety, 3 Data Protection & “Privacy” — Größe, 4 Onboarding, 5 Course with tracking but no criteria, 6 Course without completion tracking, 8 Course without manual enrolment',), asks=(courses(),)),
     captured("getCourse", "009-courses-by-field-id", answers=('2 Workplace Safety',), asks=(course("2"),)),
     captured("getCourse-unknown", "013-courses-by-field-unknown-value", answers=('404 unknown_course',), asks=(course("99"),)),
     # Who is it?
     captured("createEnrolment-new-learner", *MADE, "080-enrol", answers=('6-2',), asks=(create("2", LEA),)),
     captured("createEnrolment-two-courses", *TOMS, "080-enrol", "079-user-read-after-updates", "081-enrol-again", answers=('7-2', '7-3'), asks=(create("2", TOM), create("3", TOM))),
     captured("createEnrolment-found-by-id-number", *TOMS, "081-enrol-again", answers=('7-2',), asks=(create("2", TOM),)),
+    captured("createEnrolment-suspended-user", "071-user-read-suspended", "196-enrol-suspended-user", answers=('8-2',), asks=(create("2", MIA),)),
     captured("createEnrolment-user-name-has-another-id-number", "044-users-by-field-username", answers=('422 vendor_refused',), asks=(create("2", MAIL),)),
     captured("createEnrolment-found-by-email", NOBODY, NOBODY, "048-users-by-field-email-as-admin", "080-enrol", answers=('6-2',), asks=(create("2", MAIL),), settings=BY_MAIL),
     captured("createEnrolment-email-under-another-name", NOBODY, NOBODY, "048-users-by-field-email-as-admin", answers=('422 vendor_refused',), asks=(create("2", SHARED),), settings=BY_MAIL | {"nameMismatch": "refuse"}),
