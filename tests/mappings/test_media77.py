@@ -212,6 +212,19 @@ async def test_where_the_address_is_refused_nothing_is_stored(bench: Bench, emai
     assert await active(bench) == []
 
 
+async def test_whatever_is_kept_of_a_learner_counts_as_personal(bench: Bench) -> None:
+    stage, heard = await enrolled(bench, enrolling())
+    stored = await stage.stored(heard)
+    assert stored is not None
+    personal = MAPPING.operations[Operation.CREATE_ENROLMENT].personal
+    assert set(stored.record) - set(personal) == {"reg", "place"}
+
+
+def test_polls_leave_a_tenth_of_the_calls_of_a_day() -> None:
+    assert MAPPING.server.budget is not None
+    assert MAPPING.server.budget.reserve == 0.1
+
+
 # -- crashes ------------------------------------------------------------------------------------------
 
 
