@@ -21,13 +21,14 @@ from gateway.sandbox.media77_switches import Switches
 from gateway.store import enrolments, people
 from gateway.vendor.retry import Deadline
 from gateway.workbench.cases import Case
-from gateway.workbench.cases_hard import LATER_S
+from gateway.workbench.cases_hard import LATER_S, REPEAT_WINDOW_S
 from gateway.workbench.cases_play import read
 from gateway.workbench.cases_stage import NAME, Bench, Heard, Stage, inputs_of
 from gateway.workbench.cases_vendor import Died, Mishap
 
 CASES, MAPPING = read(Path(__file__).with_name("77media.yaml"))
 ENROL = next(case for case in CASES if case.name == "a registration is made up and kept, and nothing is sent")
+TRANSFER = next(case for case in CASES if case.name.startswith("the new student gets a new registration"))
 ANA = Person(id="205", first_name="Ana", last_name="Diaz")
 LIVE = {**ENROL.settings, "environment": "live"}
 
@@ -225,27 +226,58 @@ def test_polls_leave_a_tenth_of_the_calls_of_a_day() -> None:
     assert MAPPING.server.budget.reserve == 0.1
 
 
-# -- crashes ------------------------------------------------------------------------------------------
+# -- crashes and repeats --------------------------------------------------------------------------------
+# The hard cases compare with an undisturbed run, whose registration another process cannot guess.
+
+fresh = pytest.mark.parametrize("case", [ENROL, TRANSFER], ids=["create", "transfer"])
 
 
+@fresh
 @pytest.mark.parametrize("commit", range(1, 4))
-def test_stopped_after_any_commit_there_is_one_registration_in_the_end(bench: Bench, commit: int) -> None:
-    """The hard cases compare with an undisturbed run, whose registration another process cannot guess."""
-    asyncio.run(_stopped_after(bench, commit))  # a loop of its own: a restart cancels all that is in it
+def test_stopped_after_any_commit_there_is_one_registration_in_the_end(
+    bench: Bench, case: Case, commit: int
+) -> None:
+    asyncio.run(_stopped_after(bench, case, commit))  # a loop of its own: a restart cancels all that is in it
 
 
-async def _stopped_after(bench: Bench, commit: int) -> None:
-    stage = await Stage.set_up(bench, ENROL, MAPPING, mishap=Mishap(kind="die_commit", at=commit))
+async def _stopped_after(bench: Bench, case: Case, commit: int) -> None:
+    stage = await Stage.set_up(bench, case, MAPPING, mishap=Mishap(kind="die_commit", at=commit))
     with pytest.raises(Died):
         await stage.ask()
         await stage.settle()
         stage.process.life.check()
     await stage.restart()
-    first, again = await stage.ask_until_answered(), await stage.ask_until_answered()
+    await _one_in_the_end(bench, stage, await stage.ask_until_answered(), await stage.ask_until_answered())
+
+
+@fresh
+async def test_asked_of_two_gateways_at_once_both_hear_of_one_registration(bench: Bench, case: Case) -> None:
+    stage = await Stage.set_up(bench, case, MAPPING)
+    first = asyncio.create_task(stage.ask())
+    await asyncio.sleep(0)  # it has begun, in the first gateway
+    stage.start()
+    both = await asyncio.gather(first, stage.ask())
+    later = [heard if heard.ok else await stage.ask_until_answered() for heard in both]
+    await _one_in_the_end(bench, stage, *later)
+
+
+@fresh
+@pytest.mark.parametrize("seconds", [0.0, REPEAT_WINDOW_S, 90 * 86_400.0])
+async def test_asked_again_after_any_time_it_is_the_same_registration(
+    bench: Bench, case: Case, seconds: float
+) -> None:
+    stage = await Stage.set_up(bench, case, MAPPING)
+    first = await stage.ask()
+    stage.clock.move(seconds)
+    await _one_in_the_end(bench, stage, first, await stage.ask())
+
+
+async def _one_in_the_end(bench: Bench, stage: Stage, *heard: Heard) -> None:
     for wait_s in LATER_S:
         await stage.settle(wait_s=wait_s)
-    assert first.ok and first.result == again.result
-    assert [one.id for one in await active(bench)] == [first.result.id]  # type: ignore[union-attr]
+    results = {one.result for one in heard}
+    assert len(results) == 1 and all(one.ok for one in heard), heard
+    assert [one.id for one in await active(bench)] == [one.id for one in results]  # type: ignore[union-attr]
 
 
 async def active(bench: Bench) -> list[enrolments.StoredEnrolment]:
