@@ -123,6 +123,13 @@ SCENES: tuple[Scene, ...] = (
     ),
     Scene(
         vendor=LEARNUPON,
+        name="getEnrolment-completed-by-hand-modules-apart",
+        asks=(read(held("880236")),),
+        switches={"modules_shown": "never"},
+        answers=("880236 99 %",),
+    ),
+    Scene(
+        vendor=LEARNUPON,
         name="transferEnrolment",
         asks=(create("s3300", ANA), transfer(BO)),
         answers=("880301", "880302"),
