@@ -7,7 +7,6 @@ Source: design 3 (14).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from gateway.config.file import ConfigFile
 from gateway.errors import ExpressionError, HostRefused
@@ -16,7 +15,7 @@ from gateway.mapping.setting_values import is_host
 from gateway.mapping.settings import TenantSettings
 from gateway.mapping.spec import MappingSpec
 from gateway.mapping.templates import Context, NullHere, Template
-from gateway.outbound.addresses import Base, checked_base
+from gateway.outbound.addresses import Base, bare_host, checked_base
 from gateway.secret import has_source
 from gateway.yamlfile import Place
 
@@ -44,7 +43,7 @@ def read_address(
     context = Context(scope, Runtime())
     try:
         rendered = [(_host(host, context), _from_settings(host)) for host in mapping.server.hosts]
-        hosts = {_bare(host): from_settings for host, from_settings in rendered if host is not None}
+        hosts = {bare_host(host): from_settings for host, from_settings in rendered if host is not None}
         base = own.origin + own.path if own is not None else _text(mapping.server.base, context)
     except ExpressionError as error:
         file.problem((*here, "settings"), f"The vendor's address cannot be made. {error}", key=True)
@@ -85,7 +84,7 @@ def read_base_url(file: ConfigFile, here: Place) -> Base | None:
 def own_base(address: str) -> Base | HostRefused:
     """An address that config.yaml itself gives: its own host is allowed, http only on this machine."""
     try:
-        return checked_base(address, hosts={_bare(address)}, public_only_hosts=())
+        return checked_base(address, hosts={bare_host(address)}, public_only_hosts=())
     except HostRefused as refused:
         return refused
 
@@ -115,11 +114,3 @@ def _anybodys(host: str) -> bool:
     """`com.au`, `co.uk`: a name under which anybody may register."""
     first, _, last = host.partition(".")
     return len(last) == 2 and first in _OPEN_LEVELS
-
-
-def _bare(text: str) -> str:
-    """The host of an address, or of `host[:port]`, in lower case; empty where there is none."""
-    try:
-        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
-    except ValueError:
-        return ""

@@ -147,6 +147,22 @@ def _is_random(word: str) -> bool:
 _KINDS = (str.islower, str.isupper, str.isdigit)
 
 
+def check_flattened(source: Source) -> None:
+    """`?? []`, meant as an empty list: in JMESPath these brackets flatten what stands before them."""
+    for path, expressions in list(source.compiled.items()):
+        for expression in expressions:
+            if any(_flattens_scope(part) for part, _ in tree.everything(expression.tree)):
+                message = "`[]` after `??` is no empty list: it flattens all the names there are, to null."
+                source.warning(path, message, fix="Write the empty list between backticks.")
+
+
+def _flattens_scope(part: tree.Node) -> bool:
+    match part:
+        case tree.Coalesce(right=tree.Project(left=tree.Flatten(left=tree.Current()), right=None)):
+            return True
+    return False
+
+
 def check_lost_fields(source: Source, record: Mapping[str, None] | None, key: tuple[str, ...]) -> None:
     """A field outside `key` is gone with the database; say so where it is used without a fallback."""
     lost = set(record or ()) - set(key)

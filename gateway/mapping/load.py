@@ -173,6 +173,7 @@ class _Compiler:
         lint.check_unused(self.source, self.data, used_calls)
         lint.check_keys(self.source)
         lint.check_plain_secrets(self.source)
+        lint.check_flattened(self.source)
         lint.check_lost_fields(self.source, self.operations.record, self.key)
 
     def _operations(self, nodes: Node) -> dict[Operation, OperationSpec]:

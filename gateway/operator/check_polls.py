@@ -116,7 +116,9 @@ async def _cost(plan: Plan) -> Cost:
     """The gateway's own count of what a sweep would ask now."""
     subjects = await asker_of(plan, Counts()).total()
     said = plan.tenant.mapping.progress
-    steps = len(said.brief) if said is not None and plan.poll.call is None else 1
+    steps = 1
+    if said is not None and plan.poll.call is None:
+        steps = sum(step.check is None for step in said.brief)
     return Cost(
         plan=plan,
         subjects=subjects,

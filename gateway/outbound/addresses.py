@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from gateway.errors import HostRefused
 
@@ -37,6 +37,14 @@ class Base:
     origin: str
     host: str
     path: str
+
+
+def bare_host(text: str) -> str:
+    """The host of an address, or of `host[:port]`, in lower case; empty where there is none."""
+    try:
+        return (urlsplit(text if "://" in text else f"//{text}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def checked_base(text: str, *, hosts: Iterable[str], public_only_hosts: Iterable[str]) -> Base:

@@ -25,6 +25,7 @@ from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import parse_settings
 from gateway.mapping.spec import MappingSpec
 from gateway.mapping.templates import Context, NullHere, as_text
+from gateway.outbound.addresses import bare_host
 from gateway.perform import Perform, Tenant, TenantSpec, open_tenant
 from gateway.perform.background import Background
 from gateway.perform.runs import Runs
@@ -330,10 +331,10 @@ def inputs_of(case: Case) -> Inputs:
 
 
 def _hosts(mapping: MappingSpec, context: Context) -> Iterator[str]:
-    """Those whose settings are given."""
+    """Those whose settings are given, without what else stands in an address."""
     for host in mapping.server.hosts:
         with contextlib.suppress(NullHere):
-            yield as_text(host.render(context))
+            yield bare_host(as_text(host.render(context)))
 
 
 def tenant_spec(case: Case, mapping: MappingSpec) -> TenantSpec:

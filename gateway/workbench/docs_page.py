@@ -92,12 +92,18 @@ class _Page:
         if spec is None:
             return {
                 Operation.GET_COURSE: "picked from the list of courses",
-                Operation.GET_ENROLMENT: "the enrolment with its progress, read from the LMS",
+                Operation.GET_ENROLMENT: self._read(),
             }.get(operation, "acknowledged, nothing is sent")
         if spec.kind == "choose" and spec.choose is not None:
             forms = "; ".join(f"`{word}`: {self._form(form)}" for word, form in spec.of.items())
             return f"by `{spec.choose.text}`: {forms}"
         return self._form(spec)
+
+    def _read(self) -> str:
+        progress = self._mapping.progress
+        if progress is not None and progress.read:
+            return "the enrolment with its progress, read from the LMS"
+        return "the enrolment with the progress that was heard of last"
 
     def _form(self, spec: OperationSpec) -> str:
         match spec.kind:
@@ -111,7 +117,8 @@ class _Page:
                 return "a new enrolment for the new student, then the old one is ended"
             case "constant":
                 return "answered from the settings"
-        return "done in the LMS"
+        sends = any(step.action is not None or step.first for step in spec.steps)
+        return "done in the LMS" if sends else "done in the gateway alone, nothing is sent"
 
     def _said(self, spec: OperationSpec) -> str:
         """The sentence as written, with names where values stand in it."""
@@ -262,12 +269,16 @@ def _field(part: Setting) -> str:
 def _default(setting: Setting) -> str:
     if setting.default is None:
         return "–"
-    text = setting.default if isinstance(setting.default, str) else json.dumps(setting.default)
+    text = _written(setting.default)
     return _code(text) if text else "empty"
 
 
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _help(setting: Setting) -> str:
-    example = f"for example {_code(str(setting.example))}" if setting.example is not None else ""
+    example = f"for example {_code(_written(setting.example))}" if setting.example is not None else ""
     return "; ".join(
         text for text in (setting.help, example, "hidden in logs" if setting.secret else "") if text
     )

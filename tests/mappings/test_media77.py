@@ -253,8 +253,15 @@ async def _stopped_after(bench: Bench, case: Case, commit: int) -> None:
 @fresh
 async def test_asked_of_two_gateways_at_once_both_hear_of_one_registration(bench: Bench, case: Case) -> None:
     stage = await Stage.set_up(bench, case, MAPPING)
+    begun, perform = asyncio.Event(), stage.process.perform
+
+    async def told(*asked: Any, **more: Any) -> Any:
+        begun.set()
+        return await perform(*asked, **more)
+
+    stage.process = replace(stage.process, perform=told)  # type: ignore[arg-type]
     first = asyncio.create_task(stage.ask())
-    await asyncio.sleep(0)  # it has begun, in the first gateway
+    await begun.wait()  # in the first gateway
     stage.start()
     both = await asyncio.gather(first, stage.ask())
     later = [heard if heard.ok else await stage.ask_until_answered() for heard in both]

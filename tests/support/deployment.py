@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,8 +104,8 @@ def _copy_mappings(folder: Path, changes: Mapping[str, str], call_timeout: str |
         for old, new in changes.items():
             text = text.replace(old, new)
         if call_timeout is not None:
-            assert "\n  timeout: 5s" in text
-            text = text.replace("\n  timeout: 5s", f"\n  timeout: {call_timeout}")
+            text, found = re.subn(r"(?m)^  timeout: \d+s$", f"  timeout: {call_timeout}", text)
+            assert found == 1, source.name
         (folder / source.name).write_text(text, encoding="utf-8")
 
 

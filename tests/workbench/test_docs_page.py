@@ -63,7 +63,7 @@ def test_hosts_come_first():
     "line",
     [
         "| Get courses | answered from the settings | no |",
-        "| Get enrolment | the enrolment with its progress, read from the LMS | no |",
+        "| Get enrolment | the enrolment with the progress that was heard of last | no |",
         "| Transfer enrolment | refused (Not `here`) | yes |",
         "| Cancel enrolment | noted on the manual list (End ${enrolment.id}) | no |",
         "| Update marking | acknowledged, nothing is sent | no |",
