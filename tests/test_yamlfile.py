@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import ProblemsFound
 from gateway.yamlfile import MAX_PROBLEMS, Document, Mark, parse_yaml, read_yaml
+from tests.support.cpu import usual_seconds
 
 
 def parse(text: str | bytes) -> Document:
@@ -313,11 +313,11 @@ def test_expression_error_reads_as_the_manual_shows():
         "many values",
     ],
 )
+@pytest.mark.no_cover
 def test_bomb_is_refused_quickly(bomb):
-    started = time.process_time()
-    problem = problems_of(bomb)[0]
-    assert time.process_time() - started < 3
-    assert len(str(problem)) < 2000
+    problems = []
+    assert usual_seconds(lambda: problems.extend(problems_of(bomb))) < 3
+    assert len(str(problems[0])) < 2000
 
 
 def test_alias_is_read_as_its_anchor_within_bounds():

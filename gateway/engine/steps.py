@@ -222,6 +222,8 @@ class _Step:
         action, before = self._doubted(doubt)
         self.resend = action
         if action.confirm is None and action.repeat == "safe":
+            if not self.frame.holds(self.step.when):
+                return StepResult(value=None)  # the steps before, done again, show that there is no need
             if self.settle_only:
                 raise InDoubt(doubt, None)
             return None  # twice equals once

@@ -43,17 +43,28 @@ from gateway.progress import bodies
 from gateway.progress.keys import KeySource, key_source
 from gateway.progress.signatures import HookRules
 from gateway.progress.verify import Delivery, Verdict, token_of, verify
-from gateway.progress.webhooks import headers_read_later, headers_with_tokens, source_of, switched_on
+from gateway.progress.webhooks import (
+    headers_read_later,
+    headers_with_tokens,
+    secrets_in_bodies,
+    source_of,
+    switched_on,
+)
 from gateway.rtopilot import replies
 from gateway.rtopilot.routes import log_crash, read_body, send_json
 from gateway.store import inbox
 from gateway.store.database import Database
+from gateway.vendor.masking import Masker
 
 RECEIVED = b'{"received":true}'
 RETRY_AFTER_S = 60
 MAX_ASIDE_BYTES = 10_000_000
 """What is kept aside unverified, per tenant and hour in one process: anybody may be the sender."""
+COVERED = "hidden"
+"""What is stored in place of a token that stands in a body."""
 
+_COVERED_FROM = 16
+"""A shorter token is stored as it came: by chance it may be a part of what the delivery tells."""
 _ROW_BYTES = 1000
 _MAX_HEADER_CHARS = 2000
 _EVENT = re.compile("[A-Za-z0-9._-]{1,64}")
@@ -80,6 +91,7 @@ class Hook:
 
     `source` is what the inbox calls it; the event is added where the address has one. `keeps` are headers
     stored beside the always kept ones (lower case, `_` for `-`), None for all; those in `hides` never are.
+    `cover` takes the tokens out of a body that is to be stored.
     `coalesce`: a delivery that is waiting already, byte for byte, is not stored twice.
     """
 
@@ -88,6 +100,7 @@ class Hook:
     gate: Gatekeeper
     keeps: frozenset[str] | None = frozenset()
     hides: frozenset[str] = frozenset()
+    cover: Masker | None = field(default=None, repr=False)
     coalesce: bool = True
     needs_json: bool = False
     challenge: bytes = b"Bearer"
@@ -165,12 +178,13 @@ def vendor_hooks(
 ) -> tuple[Hook, ...]:
     """The receiver of a tenant's LMS: its webhooks that are on, in the mapping's order; none where none is.
 
-    `scope` is what expressions see (`settings`, `bundle`, `probe`). A header that holds a token of one
-    webhook is stored for none. Raises ValueError where `verify.keys` of a webhook that is on gives neither a
-    JWKS document nor its address.
+    `scope` is what expressions see (`settings`, `bundle`, `probe`). A header or a body's part that holds a
+    token of one webhook is stored for none. Raises ValueError where `verify.keys` of a webhook that is on
+    gives neither a JWKS document nor its address.
     """
     webhooks = switched_on(progress, scope)
     hides = frozenset[str]().union(*map(headers_with_tokens, webhooks))
+    cover = _cover(webhooks, secrets)
     return tuple(
         Hook(
             tenant=tenant,
@@ -180,11 +194,18 @@ def vendor_hooks(
             ),
             keeps=headers_read_later(webhook),
             hides=hides,
+            cover=cover,
             coalesce=webhook.trust == "hint",
             challenge=_BASIC if webhook.verify.kind == "basic" else b"Bearer",
         )
         for webhook in webhooks
     )
+
+
+def _cover(webhooks: Sequence[Webhook], secrets: Mapping[str, str]) -> Masker | None:
+    names = {name for each in webhooks for name in secrets_in_bodies(each)}
+    values = [value for name in sorted(names) if len(value := secrets.get(name) or "") >= _COVERED_FROM]
+    return Masker(dict.fromkeys(values, COVERED), {}) if values else None
 
 
 def _keys(verify: Verify, scope: Mapping[str, Any], pool: Pool) -> KeySource | None:
@@ -355,14 +376,14 @@ async def _store(reception: Reception, hook: Hook, delivery: Delivery, verdict: 
     source = hook.source if delivery.event is None else f"{hook.source}:{delivery.event}"
     aside = verdict.reason if verdict.kind == "quarantine" else None
     dedupe = sha256(f"{source}\n".encode() + delivery.raw).hexdigest()
-    headers = kept_headers(hook, delivery)
+    raw, headers = kept_body(hook, delivery), kept_headers(hook, delivery)
     try:
         await reception.database.write(
             lambda conn: inbox.store(
                 conn,
                 tenant=hook.tenant,
                 source=source,
-                raw=delivery.raw,
+                raw=raw,
                 headers=headers,
                 now=now,
                 dedupe=dedupe if hook.coalesce and aside is None else None,
@@ -373,6 +394,13 @@ async def _store(reception: Reception, hook: Hook, delivery: Delivery, verdict: 
         raise VendorUnavailable(_AGAIN, detail=f"the store cannot be used: {error}") from error
     if aside is None:
         reception.kick()
+
+
+def kept_body(hook: Hook, delivery: Delivery) -> bytes:
+    """The body that is stored: byte for byte, but for the tokens in it."""
+    if hook.cover is None:
+        return delivery.raw
+    return hook.cover(delivery.raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def kept_headers(hook: Hook, delivery: Delivery) -> dict[str, str]:

@@ -72,6 +72,12 @@ def headers_with_tokens(webhook: Webhook) -> frozenset[str]:
     return _headers_named([*webhook.verify.tokens, webhook.verify.token])
 
 
+def secrets_in_bodies(webhook: Webhook) -> tuple[str, ...]:
+    """The names of the secrets that deliveries hold as they are."""
+    shown = any("body" in one.roots for one in webhook.verify.tokens)
+    return webhook.verify.secrets if shown else ()
+
+
 def _headers_named(expressions: Iterable[Expression | None]) -> frozenset[str]:
     paths = [path.parts for one in expressions if one is not None for path in one.names]
     return frozenset(parts[1] for parts in paths if parts[0] == "headers" and len(parts) > 1)

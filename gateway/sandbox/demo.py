@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gateway.sandbox.demo_day import Day, Happened
 from gateway.sandbox.demo_processes import Child, ChildDied, Children
@@ -40,10 +40,16 @@ def play(names: Sequence[str], *, once: bool) -> int:
     """Play the day with these vendors; the exit code. Without `once` it stays up until Ctrl-C."""
     show = Show()
     plays = [VENDORS[name] for name in names]
-    with tempfile.TemporaryDirectory(prefix="lms-gateway-demo-") as name, _interruptible():
+    with tempfile.TemporaryDirectory(prefix="lms-gateway-demo-") as name, _interruptible() as interrupt:
         try:
             with _Rtopilot.running() as rtopilot, Children(Path(name)) as children:
-                return _play(plays, children, Path(name), show, rtopilot, once=once)
+                good = _play(plays, children, Path(name), show, rtopilot, stay=not once)
+                while not once:
+                    if interrupt.asked:
+                        raise KeyboardInterrupt
+                    children.check()
+                    time.sleep(0.5)
+                return 0 if good else 1
         except ChildDied as died:
             show.lines(str(died), "red")
             return 1
@@ -85,8 +91,9 @@ def _play(
     show: Show,
     rtopilot: _Rtopilot,
     *,
-    once: bool,
-) -> int:
+    stay: bool,
+) -> bool:
+    """The day with each vendor; whether all went as expected. With `stay` it says what can be looked at."""
     show.line("Starting the stand-ins and the gateway …", "dim")
     started = [
         children.start(f"{each.title} stand-in", each.module, "--port", "0", *each.arguments)
@@ -110,9 +117,9 @@ def _play(
     good = len(day) == sum(map(expected_steps, plays)) and all(each.wrong is None for each in day)
     if not good:
         show.lines("\n    ".join(["The gateway's last log lines:", *gateway.said()]), "dim")
-    if not once:
-        _stay_up(children, gateway, [*standins.values(), rtopilot.url], list(standins), config, show)
-    return 0 if good else 1
+    if stay:
+        _tell(gateway, [*standins.values(), rtopilot.url], list(standins), config, show)
+    return good
 
 
 async def _day(day: Day, show: Show) -> list[Happened]:
@@ -123,15 +130,7 @@ async def _day(day: Day, show: Show) -> list[Happened]:
     return happened
 
 
-def _stay_up(
-    children: Children,
-    gateway: Child,
-    journals: Sequence[str],
-    tenants: Sequence[str],
-    config: Path,
-    show: Show,
-) -> NoReturn:
-    """Say what can be looked at, and wait. Ends with KeyboardInterrupt or ChildDied."""
+def _tell(gateway: Child, journals: Sequence[str], tenants: Sequence[str], config: Path, show: Show) -> None:
     show.line()
     show.line("Everything stays up; Ctrl-C ends it.", "bold")
     for name in tenants:
@@ -140,9 +139,6 @@ def _stay_up(
     for url in journals:
         show.line(f"  stand-in's journal  {url}/_control/journal")
     show.line(f"  what happened       lms-gateway runs list --config {config}")
-    while True:
-        children.check()
-        time.sleep(0.5)
 
 
 def _config(plays: Sequence[Play], standins: Mapping[str, str], token: str, rtopilot: _Rtopilot) -> str:
@@ -175,15 +171,24 @@ def _tenant(each: Play, standin: str, token: str) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, so that its processes and its folder go with it."""
+@dataclass(slots=True)
+class _Interrupt:
+    """Whether the end was asked for: an exception raised while Python is in a destructor is lost."""
 
-    def interrupt(_number: int, _frame: object) -> None:
+    asked: bool = False
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        self.asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+
+@contextmanager
+def _interruptible() -> Iterator[_Interrupt]:
+    """SIGTERM ends the demo as Ctrl-C does, so that its processes and its folder go with it."""
+    interrupt = _Interrupt()
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupt
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

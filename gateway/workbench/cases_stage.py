@@ -162,6 +162,8 @@ class Stage:
     process: Process = field(init=False)
     commits: int = 0
     references: list[str] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    """Every answer to a request of RTOPilot, in order."""
     _owners: int = 0
 
     @classmethod
@@ -275,8 +277,10 @@ class Stage:
         try:
             result = await self.process.perform(NAME, operation, inputs, reference=reference)
         except GatewayError as error:
-            return Heard(status=error.status, code=error.code, say=error.message)
-        return Heard(result=result)
+            self.heard.append(Heard(status=error.status, code=error.code, say=error.message))
+        else:
+            self.heard.append(Heard(result=result))
+        return self.heard[-1]
 
     async def ask_until_answered(self, *, tries: int = OFFICE_TRIES) -> Heard:
         """As the office does: after a 5xx it waits half a minute and asks again. Polls and vendors do too."""

@@ -189,7 +189,7 @@ def _overridden(stage: Stage, line: Any) -> bool:
 
 
 def clean(heard: Heard) -> list[str]:
-    """A failure that is the gateway's or the mapping's own, and no clean answer to a malformed one."""
+    """A failure that is the gateway's or the mapping's own, and no clean answer to what went wrong."""
     return [f"RTOPilot heard {heard}"] if heard.status == 500 or heard.code in OURS else []
 
 

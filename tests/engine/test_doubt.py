@@ -299,6 +299,17 @@ def test_repeat_safe_found_in_doubt_is_sent_again_but_never_in_the_background(ma
 
 
 @pytest.mark.parametrize("settle_only", [False, True])
+def test_repeat_safe_found_in_doubt_is_left_when_the_steps_before_it_show_no_need(
+    make_frame, run_steps, settle_only
+):
+    look = "{id: look, call: GET /look, value: {there: '${reply.body.there}'}}"
+    go = f"{{id: go, when: steps.look.there, call: POST /go, effect: write, repeat: safe, {ABSENT}}}"
+    frame = make_frame(f"steps: [{look}, {go}]\nrecord: {{id: '${{courseId}}'}}\nkey: [id]")
+    played = run_steps(frame, at(200.0, {"there": False}), resume=resumed(settle_only=settle_only))
+    assert (played.error, played.asked, frame.steps["go"]) == (None, [LOOKED], None)
+
+
+@pytest.mark.parametrize("settle_only", [False, True])
 def test_repeat_never_waits_for_a_person(make_frame, run_steps, settle_only):
     assert run_steps(make_frame(form("repeat: never")), LOST).error.look_again_at is None
     played = run_steps(make_frame(form("repeat: never")), resume=resumed(settle_only=settle_only))

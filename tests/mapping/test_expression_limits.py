@@ -1,11 +1,10 @@
 """Hostile expressions and hostile data stop early, with little time and memory."""
 
-import time
-
 import pytest
 
 from gateway.errors import ExpressionError
 from gateway.mapping.expressions import Runtime, compile_expression
+from tests.support.cpu import usual_seconds
 
 
 def _deep():
@@ -69,13 +68,16 @@ DOUBLING = "|".join(["[@,@]"] * 40)
         "to_string(deep)",
     ],
 )
+@pytest.mark.no_cover
 def test_hostile_expression_stops_with_a_limit(expression):
     compiled = compile_expression(expression)
-    began = time.process_time()
-    with pytest.raises(ExpressionError) as caught:
-        compiled.evaluate(SCOPE, Runtime())
-    assert caught.value.kind == "limit"
-    assert time.process_time() - began < 1.5
+
+    def evaluate():
+        with pytest.raises(ExpressionError) as caught:
+            compiled.evaluate(SCOPE, Runtime())
+        assert caught.value.kind == "limit"
+
+    assert usual_seconds(evaluate) < 1.5
 
 
 @pytest.mark.parametrize("expression", ["deep", "leaves(deep)", "[deep]", "deep[0][0][0]"])
@@ -102,11 +104,10 @@ def test_everyday_sizes_are_far_from_the_limits():
     assert len(result) == 1000
 
 
+@pytest.mark.no_cover
 def test_tags_are_dropped_in_one_pass():
     hostile = "< " * 500_000 + "<!--<a>" * 100_000
-    began = time.process_time()
-    compile_expression("unhtml(@)").search(hostile)
-    assert time.process_time() - began < 2
+    assert usual_seconds(lambda: compile_expression("unhtml(@)").search(hostile)) < 2
 
 
 @pytest.mark.parametrize("expression", ["sum([@, @])", "avg([@, @])"])

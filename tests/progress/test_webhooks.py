@@ -144,10 +144,10 @@ def test_rows_of_earlier_versions_are_read_by_the_first(progress):
 class House:
     """An application over a real store, for one tenant with these webhooks."""
 
-    def __init__(self, database, progress, *, settings=None, pool=None):
+    def __init__(self, database, progress, *, settings=None, pool=None, token=TOKEN):
         pool = pool or Pool(hosts=(), transport=httpx.MockTransport(lambda _: httpx.Response(500)))
         scope = {"settings": {"keys": None, "more": False, **(settings or {})}}
-        secrets = {"hook": SECRET, "token": TOKEN}
+        secrets = {"hook": SECRET, "token": token}
         self.hooks = vendor_hooks("acme", progress, secrets=secrets, scope=scope, pool=pool)
         self.database, self.webhooks, self.kicks = database, progress.webhooks, 0
         reception = Reception(lms={"acme": self.hooks}, rtopilot={}, database=database, kick=self.kick)
@@ -226,6 +226,27 @@ async def test_a_header_with_a_token_of_one_webhook_is_stored_for_none(database,
     await house.post(b"{}", x_token=TOKEN)
     assert not any("x_token" in one.headers for one in await house.stored())
     assert len(await house.stored()) == 2
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "kept"),
+    [
+        (TOKEN, TOKEN, "hidden"),
+        ('se"cret-of-16-and', 'se\\"cret-of-16-and', "hidden"),
+        ("4071", "4071", "4071"),  # it may be anything else, such as the id of a student
+    ],
+)
+async def test_a_token_in_a_body_is_stored_for_none(database, progress, token, sent, kept):
+    house = House(database, progress(HMAC, TOKENS), token=token)
+    raw = f'{{"token": "{sent}", "id": "7", "note": "\xe9"}}'.encode("latin-1")
+    assert (await house.post(raw, x_sig=hmac_of(raw))).status_code == 200
+    [one] = await house.stored()
+    assert one.raw == f'{{"token": "{kept}", "id": "7", "note": "\xe9"}}'.encode("latin-1")
+    assert (await house.post(f'{{"token": "{sent}"}}'.encode())).status_code == 200
+    assert {one.raw for one in await house.stored()} == {
+        raw.replace(sent.encode(), kept.encode()),
+        f'{{"token": "{kept}"}}'.encode(),
+    }
 
 
 async def test_a_hint_that_waits_is_not_stored_twice_and_a_value_is(database, progress):

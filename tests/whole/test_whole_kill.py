@@ -1,7 +1,8 @@
 """kill -9 at random moments under load, a restart, staff who repeat what failed; then the vendor is counted.
 
 25 kills for each vendor (ten times as many with LMS_GATEWAY_LONG=1), always on the same SQLite file. Each
-restart finds a clock 100 s ahead, as if somebody had taken that long: leases of the killed process are over.
+restart finds a clock 100 s ahead, as if somebody had taken that long: leases of the killed process are over;
+the last one finds the next morning.
 The seed is in the assertion's message; LMS_GATEWAY_SEED repeats it.
 """
 
@@ -44,6 +45,8 @@ AWAY_S = 100.0
 """How far the clock is on when the gateway is back; longer than a lease."""
 LIVES_S = (0.05, 0.9)
 """How long a gateway is left alive, at least and at most."""
+NIGHT_S = 40_000.0
+"""How far it is on at the last start: what waits for its next try, as it may for minutes, is due by then."""
 REST_S = 60.0
 """How long everything may take to come to rest after the last kill."""
 
@@ -119,7 +122,8 @@ async def kill_again_and_again(config: Path, random: Random, gateways: list[Gate
 
 
 def start(config: Path, number: int) -> GatewayProcess:
-    return GatewayProcess(config, output=config.parent / "gateway.log", moved_s=number * AWAY_S)
+    moved_s = number * AWAY_S + (NIGHT_S if number == KILLS else 0)
+    return GatewayProcess(config, output=config.parent / "gateway.log", moved_s=moved_s)
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
