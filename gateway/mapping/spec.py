@@ -236,9 +236,12 @@ class Probe:
     checks: tuple[ProbeCheck, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MappingSpec:
-    """A whole mapping file. `provisional` are the wire names a tenant may rename."""
+    """A whole mapping file. `provisional` are the wire names a tenant may rename.
+
+    Compared by identity, so that what is found out about one may be cached.
+    """
 
     name: str
     version: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import lru_cache
 from typing import Any
 
 from gateway.contract import Operation
@@ -45,6 +46,7 @@ async def refresh(tenant: Tenant) -> None:
     await asyncio.wait([tenant.probing], timeout=PATIENCE_S)
 
 
+@lru_cache(maxsize=64)
 def needed(mapping: MappingSpec) -> bool:
     """Whether anything in the mapping reads a fact of its probe."""
     parts = (mapping.server, mapping.operations, mapping.progress, mapping.settings, mapping.launch)

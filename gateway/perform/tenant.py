@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from gateway.engine.frame import Frame
 from gateway.errors import Problem, ProblemsFound, StoreError
 from gateway.mapping.expressions import Runtime
 from gateway.mapping.settings import TenantSettings
-from gateway.mapping.spec import MappingSpec, OperationSpec, Policy, ProgressSpec, Step
+from gateway.mapping.spec import MappingSpec, OperationSpec, Policy, Step
 from gateway.mapping.templates import as_text
 from gateway.outbound import Pool
 from gateway.perform.courses import Catalogue
@@ -288,7 +289,7 @@ def open_tenant(
             "student" in step.remember for step in _steps_of(spec.mapping.operations.values())
         ),
         can_read=_can_read(spec.mapping),
-        progress_reads_known=reads(_progress(spec.mapping), "known"),
+        progress_reads_known=_progress_reads_known(spec.mapping),
         asks_standing=_asks_standing(spec.mapping),
     )
 
@@ -300,6 +301,7 @@ def _steps_of(specs: Iterable[OperationSpec]) -> Iterator[Step]:
         forms.extend(form.of.values())
 
 
+@lru_cache(maxsize=64)
 def _asks_standing(mapping: MappingSpec) -> bool:
     """Whether `known.enrolment` is read, or something is minted that it may hold."""
     makes = (Operation.CREATE_ENROLMENT, Operation.TRANSFER_ENROLMENT)
@@ -307,9 +309,10 @@ def _asks_standing(mapping: MappingSpec) -> bool:
     return reads(forms, "known", "enrolment") or any(step.mint for step in _steps_of(forms))
 
 
-def _progress(mapping: MappingSpec) -> tuple[OperationSpec | ProgressSpec | None, ...]:
-    """Where one enrolment's progress is read."""
-    return mapping.operations.get(Operation.GET_ENROLMENT), mapping.progress
+@lru_cache(maxsize=64)
+def _progress_reads_known(mapping: MappingSpec) -> bool:
+    """Whether one enrolment's progress is read with the help of what is known."""
+    return reads((mapping.operations.get(Operation.GET_ENROLMENT), mapping.progress), "known")
 
 
 def _can_read(mapping: MappingSpec) -> bool:

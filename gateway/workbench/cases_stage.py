@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -341,6 +342,7 @@ def _hosts(mapping: MappingSpec, context: Context) -> Iterator[str]:
             yield bare_host(as_text(host.render(context)))
 
 
+@lru_cache(maxsize=8)
 def tenant_spec(case: Case, mapping: MappingSpec) -> TenantSpec:
     """The tenant a case describes. Raises ProblemsFound when its settings cannot be used."""
     text = json.dumps(case.settings, ensure_ascii=False)
