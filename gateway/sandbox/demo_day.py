@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from gateway import ids
+from gateway.sandbox.client import new_client
 from gateway.sandbox.demo_vendors import Action, Play, call_shown
 from gateway.sandbox.rtopilot_caller import Caller, ServerError
 from gateway.sandbox.rtopilot_office import Enrolment, Office, Organisation
@@ -80,7 +81,7 @@ class Day:
         slots = Slots.published(self.gateway, self.play.name, Auth(kind="BEARER", token=self.token))
         async with (
             Caller(slots) as caller,
-            httpx.AsyncClient(base_url=self.standin, trust_env=False) as vendor,
+            new_client(base_url=self.standin) as vendor,
         ):
             college = self.college if self.college is not None else Organisation(name="College")
             office = Office(college, caller)
@@ -198,7 +199,7 @@ class _Steps:
         rows = await asyncio.to_thread(_pages, self._day.play.name, self._day.config)
         (address,) = [each["page"] for each in rows if each["enrolmentId"] == self._id]
         here = self._day.gateway + "/launch/" + address.partition("/launch/")[2]
-        async with httpx.AsyncClient(trust_env=False) as browser:
+        async with new_client() as browser:
             page = await browser.get(here)
         link = _LINK.search(page.text)
         _expect(page.status_code == 200 and link is not None, f"her page answers {page.status_code}")

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from gateway.sandbox.client import new_client
 from gateway.sandbox.hooked_proof import Parcel
 from gateway.sandbox.hooked_switches import MAX_AT_ONCE
 
@@ -130,8 +131,7 @@ class Postman:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         limits = httpx.Limits(max_connections=MAX_AT_ONCE, max_keepalive_connections=MAX_AT_ONCE)
-        # trust_env off: no proxy and no .netrc credential of this machine may join in.
-        self._client = httpx.AsyncClient(trust_env=False, limits=limits)
+        self._client = new_client(limits=limits)
         loop.run_forever()
 
     def _gather(self, event: Event, way: Way) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from gateway.contract import Operation
+from gateway.sandbox.client import new_client
 from gateway.sandbox.rtopilot_slots import GETS, Slot, Slots
 from gateway.sandbox.rtopilot_switches import Switches
 from gateway.sandbox.rtopilot_templates import Values, render_body, render_url, whatwg_url
@@ -105,8 +106,7 @@ class Caller:
         self.now = now
         self._count = 0
         self._owned = client is None
-        # trust_env off: no proxy and no .netrc credential of this machine may join in.
-        self._client = client if client is not None else httpx.AsyncClient(trust_env=False)
+        self._client = client if client is not None else new_client()
 
     async def __aenter__(self) -> Self:
         return self

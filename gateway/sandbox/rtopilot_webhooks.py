@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
+from gateway.sandbox.client import new_client
 from gateway.sandbox.control import Clock
 from gateway.sandbox.rtopilot_events import MERGED_KEYS, Envelope, example
 from gateway.sandbox.rtopilot_slots import Auth
@@ -146,8 +147,7 @@ class WebhookSender:
         self.journal: deque[Attempt] = deque(maxlen=JOURNAL_LENGTH)
         self._deliveries = 0
         self._owned = client is None
-        # trust_env off: no proxy and no .netrc credential of this machine may join in.
-        self._client = client if client is not None else httpx.AsyncClient(trust_env=False)
+        self._client = client if client is not None else new_client()
 
     async def __aenter__(self) -> Self:
         return self

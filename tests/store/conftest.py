@@ -1,7 +1,5 @@
 """A store to test with: every test runs on SQLite and on PostgreSQL."""
 
-import shutil
-
 import pytest
 
 from gateway.store.database import Database, upgrade
@@ -14,19 +12,11 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory):
-    """A migrated file to copy: Alembic takes longer than most tests."""
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    upgrade(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def sqlite_url(sqlite_template, tmp_path):
-    """A database of the test's own, migrated and empty; `tmp_path / "gateway.db"`."""
-    shutil.copy(sqlite_template, tmp_path / "gateway.db")
-    return f"sqlite:///{tmp_path}/gateway.db"
+def sqlite_url(tmp_path):
+    """A database of the test's own, with its tables and empty; `tmp_path / "gateway.db"`."""
+    upgrade(url := f"sqlite:///{tmp_path}/gateway.db")
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

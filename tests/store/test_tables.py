@@ -55,7 +55,7 @@ def schema(path):
     return {name: " ".join((sql or "").split()) for name, sql in rows if not name.startswith("sqlite_")}
 
 
-def test_migrated_sqlite_file_is_word_for_word_what_metadata_creates(tmp_path):
+def test_migrated_sqlite_file_is_word_for_word_what_metadata_creates(tmp_path, alembic):
     upgrade(f"sqlite:///{tmp_path}/migrated.db")
     created = sqlite_engine(parse_url(f"sqlite:///{tmp_path}/created.db"), writes=True)
     with created.begin() as conn:
