@@ -19,7 +19,7 @@ from gateway.errors import Problem, ProblemsFound
 from gateway.yamldocument import Document, Mark, Node, Place, dotted, shown
 from gateway.yamlhint import quoted_line
 
-__all__ = ["Document", "Mark", "Place", "parse_yaml", "read_yaml"]
+__all__ = ["Document", "Mark", "Place", "parse_yaml", "read_source", "read_yaml"]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 60
@@ -35,12 +35,16 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 def read_yaml(path: Path) -> Document:
     """The file at `path`. Raises ProblemsFound, with every problem that could be told apart."""
+    return parse_yaml(read_source(path), file=path)
+
+
+def read_source(path: Path) -> bytes:
+    """What stands in the file, cut just past the size that `parse_yaml` takes. Raises ProblemsFound."""
     try:
         with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except OSError as exc:
         raise _whole_file(path, f"The file cannot be read: {exc.strerror or 'unknown reason'}.") from exc
-    return parse_yaml(raw, file=path)
 
 
 def parse_yaml(source: bytes | str, *, file: Path | str) -> Document:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -28,10 +29,12 @@ from gateway.mapping.schema import check_schema
 from gateway.mapping.source import Source
 from gateway.mapping.spec import Launch, MappingSpec, OperationSpec, ProgressSpec
 from gateway.mapping.templates import Path
-from gateway.yamlfile import Document, parse_yaml, read_yaml
+from gateway.yamlfile import Document, parse_yaml, read_source
 
 SCHEMA = "mapping-1.json"
 MAX_PROBLEMS = 200
+KEPT = 16
+"""Mappings kept compiled, so that reading config.yaml again costs little for each that has not changed."""
 _ANYTHING = (
     *("args", "steps", "known", "enrolment", "student", "to", "courseId", "searchTerm", "quizResults"),
     *("enrolments", "window"),
@@ -49,12 +52,17 @@ class Loaded:
 
 def load_mapping(file: FilePath) -> Loaded:
     """Read and compile one mapping file. Raises ProblemsFound with everything wrong in it."""
-    return compile_document(read_yaml(file))
+    return _compiled(read_source(file), file)
 
 
 def parse_mapping(text: str, name: str = "mapping.yaml") -> Loaded:
     """The same from text."""
-    return compile_document(parse_yaml(text, file=name))
+    return _compiled(text, name)
+
+
+@lru_cache(maxsize=KEPT)
+def _compiled(source: bytes | str, file: FilePath | str) -> Loaded:
+    return compile_document(parse_yaml(source, file=file))
 
 
 def compile_document(document: Document) -> Loaded:
