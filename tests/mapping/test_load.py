@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from gateway.yamlfile import read_yaml
 ROOT = Path(__file__).parents[2]
 TEXTS = ROOT / "tests" / "data" / "mapping-texts"
 SHIPPED = sorted((ROOT / "mappings").glob("*.yaml"))
+LONG = os.environ.get("LMS_GATEWAY_LONG") == "1"
 WHOLE = (TEXTS / "whole.yaml").read_text()
 
 
@@ -186,9 +188,9 @@ def loads_or_says_why(text: str) -> None:
         str(found)
 
 
-@pytest.mark.no_cover  # whole mappings: tracing would treble the time
+@pytest.mark.no_cover  # whole mappings: counting branches would treble the time
 @given(mutants())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000 if LONG else 60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mapping_gone_wrong_anywhere_loads_or_says_why(document: Any) -> None:
     loads_or_says_why(json.dumps(document))
 

@@ -33,7 +33,7 @@ def bench() -> Iterator[Bench]:
         yield opened
 
 
-@pytest.mark.no_cover  # tracing would double the minutes; the rooms have tests of their own
+@pytest.mark.no_cover  # counting branches would double the minutes; the rooms have tests of their own
 @pytest.mark.parametrize(("case", "mapping"), list(_cases()))
 def test_case(case: Case, mapping: MappingSpec, bench: Bench) -> None:
     plays = [play for play in plays_of(bench, case, mapping) if LONG or not LIKE_ANOTHER.search(play.name)]

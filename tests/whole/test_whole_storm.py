@@ -1,6 +1,6 @@
 """Progress in a storm: webhooks twice and out of order, RTOPilot failing, gateways killed; then RTOPilot is read.
 
-20,000 values on one gateway and SQLite, 4,000 on three gateways and one PostgreSQL; ten times as many with
+10,000 values on one gateway and SQLite, 4,000 on three gateways and one PostgreSQL; ten times as many with
 LMS_GATEWAY_LONG=1. A third of RTOPilot's answers are 5xx, 429 or lost. When nothing comes to RTOPilot any more
 because everybody waits for a back-off, all clocks go on by half a day.
 The seed is in the assertion's message; LMS_GATEWAY_SEED repeats it.
@@ -100,7 +100,7 @@ async def weathered(
 @STORMS
 async def test_after_a_storm_rtopilot_holds_the_newest_value_of_each_enrolment(tmp_path: Path) -> None:
     seed, random = seeded()
-    storm = brewed(tenants=200, enrolments=20, values=5 * TIMES, now=time.time(), random=random)
+    storm = brewed(tenants=100, enrolments=20, values=5 * TIMES, now=time.time(), random=random)
     found = await weathered(
         tmp_path, storm, "sqlite:///gateway.db", 1, random, lives_s=(4.0, 6.0), ponder_s=3.0
     )
