@@ -247,7 +247,7 @@ async def test_a_learner_whom_the_lms_does_not_have_is_404(house, asking, client
 
 
 async def test_a_read_that_takes_too_long_is_503(house, asking, client):
-    house.answer_s, house.lms.gate = 0.05, asyncio.Event()
+    house.answer_s, house.lms.gate = 1.0, asyncio.Event()
     assert_closed(await client.get(house.path(await house.enrol(course="7"))), 503, page.LATER)
     assert house.lms.asked == ["GET /sso/204"]
 
