@@ -374,7 +374,7 @@ async def test_run_that_is_live_here_is_not_settled_by_its_own_worker(world):
 
 
 async def test_drain_gives_up_on_runs_that_take_too_long_and_the_next_process_settles_them(world):
-    one = world.start(answer_s=0.5)
+    one = world.start(answer_s=1.0)
     gate = world.lms.gate("PUT .*")
     await one.create()
     await one.perform.runs.drained(0.01)

@@ -94,7 +94,7 @@ async def test_progress_waits_for_the_grace_after_rtopilot_was_told_the_id(world
 
 
 async def test_id_that_rtopilot_was_not_told_is_not_pushed_until_it_is(world):
-    gateway = world.start(grace_s=45.0, answer_s=0.4)
+    gateway = world.start(grace_s=45.0, answer_s=1.0)
     gate = gateway.lms.gate("PUT /courses/7/users/100")
     assert (await gateway.create()).status == 504
     gate.set()

@@ -201,7 +201,7 @@ async def test_two_ids_on_one_vendor_enrolment_cancelled_at_once_still_end_it(ga
 
 
 async def test_create_is_not_answered_with_an_enrolment_that_is_being_ended(world):
-    gateway = world.start(answer_s=0.6)
+    gateway = world.start(answer_s=1.2)
     made = await gateway.create()
     gate = world.lms.gate("DELETE .*")
     assert (await gateway.cancel(made.id)).status == 504
@@ -213,7 +213,7 @@ async def test_create_is_not_answered_with_an_enrolment_that_is_being_ended(worl
 
 
 async def test_cancel_waits_for_a_transfer_of_the_same_enrolment(world):
-    gateway = world.start(answer_s=0.6)
+    gateway = world.start(answer_s=1.2)
     made = await gateway.create()
     gate = world.lms.gate("PUT .*")
     assert (await gateway.transfer(made.id)).status == 504
