@@ -143,8 +143,7 @@ class Hardship:
             first = await stage.ask()
             heard = first if first.status < 500 else await stage.ask_until_answered()
             await self._later(stage)
-            problems = [problem for one in stage.heard for problem in clean(one)]
-            problems += twice(stage, self.mapping)
+            problems = [*clean(*stage.heard), *twice(stage, self.mapping)]
             if heard.ok:
                 problems += await compare(stage, heard, self.normal, effects=False)
             elif self.normal.heard.ok and heard.status < 500:
@@ -256,7 +255,7 @@ class Hardship:
         for one in heard:
             problems += await compare(stage, one, self.normal, effects=effects)
         if not clean(self.normal.heard):
-            problems += [problem for one in stage.heard for problem in clean(one)]
+            problems += clean(*stage.heard)
         CaseFailed.when([*problems, *twice(stage, self.mapping)])
 
 

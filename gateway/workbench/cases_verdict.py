@@ -188,9 +188,9 @@ def _overridden(stage: Stage, line: Any) -> bool:
     return any(made.ask == line.ask and stage.vendor.used[made] for made in stage.vendor.made)
 
 
-def clean(heard: Heard) -> list[str]:
-    """A failure that is the gateway's or the mapping's own, and no clean answer to what went wrong."""
-    return [f"RTOPilot heard {heard}"] if heard.status == 500 or heard.code in OURS else []
+def clean(*heard: Heard) -> list[str]:
+    """Failures that are the gateway's or the mapping's own, and no clean answer to what went wrong."""
+    return [f"RTOPilot heard {one}" for one in heard if one.status == 500 or one.code in OURS]
 
 
 def twice(stage: Stage, mapping: MappingSpec) -> list[str]:

@@ -1,6 +1,7 @@
 """`lms-gateway demo` as a newcomer runs it."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -92,6 +93,17 @@ def test_a_demo_stays_up_until_it_is_told_to_end(tmp_path: Path, name: signal.Si
     assert code == 0 and "The demo is over." in out
     assert list(tmp_path.iterdir()) == []
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_whose_exception_is_lost_is_kept(name: signal.Signals) -> None:
+    before = signal.getsignal(name)
+    with demo_module._interruptible() as interrupt:
+        assert not interrupt.asked
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(name)
+        assert interrupt.asked
+    assert signal.getsignal(name) is before
 
 
 def test_a_demo_whose_gateway_dies_says_so_and_cleans_up(tmp_path: Path) -> None:

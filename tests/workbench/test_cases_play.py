@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import ProblemsFound
 from gateway.workbench.cases_play import play
+from gateway.workbench.cases_stage import Heard, Stage
 
 
 def test_good_cases_hold_with_all_their_hard_ones(small, write_cases):
@@ -37,6 +38,18 @@ def test_hard_cases_say_what_was_done(small, write_cases):
         "a learner is enrolled: no secret in any output",
     ):
         assert name in names
+
+
+def test_a_500_on_the_way_fails_a_hard_case_whatever_comes_of_it(small, write_cases, monkeypatch):
+    restart = Stage.restart
+
+    async def restarted(stage: Stage) -> None:
+        await restart(stage)
+        stage.heard.append(Heard(status=500, code="mapping_failed", say="Null."))
+
+    monkeypatch.setattr(Stage, "restart", restarted)
+    report = play(write_cases(), mapping_file=small, only="enrolled: stopped after call 1")
+    assert [failure.text for failure in report.failures] == ["RTOPilot heard 500 mapping_failed: Null."] * 2
 
 
 def test_checks_hold_in_every_hard_case_too(small, write_cases):
