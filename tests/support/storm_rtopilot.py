@@ -121,9 +121,9 @@ class Rtopilot:
     def turn(self, weather: Weather) -> None:
         self._ask("turn", weather)
 
-    def ponder(self, count: int, seconds: float) -> None:
-        """The next so many pushes are thought about for so long, and then taken."""
-        self._ask("ponder", count, seconds)
+    def ponder(self, count: int, seconds: float) -> float:
+        """The next so many pushes are thought about for so long, and then taken. Since when that is so."""
+        return float(self._ask("ponder", count, seconds))
 
     def leave(self) -> None:
         """Gone: connections are refused from now on, at the same address."""
@@ -227,8 +227,9 @@ class Office:
     def turn(self, weather: Weather) -> None:
         self.weather = weather
 
-    def ponder(self, count: int, seconds: float) -> None:
+    def ponder(self, count: int, seconds: float) -> float:
         self.pondered = count, seconds
+        return time.monotonic()  # told here: no push comes in between
 
     def replace_key(self, old: str, new: str) -> None:
         self.organisations[new] = self.organisations.pop(old)

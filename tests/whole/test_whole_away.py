@@ -127,9 +127,8 @@ async def test_after_a_day_away_rtopilot_gets_everything_oldest_first_and_a_rota
         await be_away(day)
         waiting = {name: await day.ages(name) for name in NAMES}
         assert {name: len(ids) for name, ids in waiting.items()} == dict.fromkeys(NAMES, ENROLMENTS)
-        day.rtopilot.ponder(10 * ENROLMENTS * len(NAMES), THINKS_S)
+        came_back = day.rtopilot.ponder(10 * ENROLMENTS * len(NAMES), THINKS_S)
         day.rtopilot.turn(CALM)
-        came_back = time.monotonic()
         await until_delivered(day, ("one", "two"))
         expect_by_age_and_pace(day, ("one", "two"), waiting, came_back)
         await expect_paused(day)
