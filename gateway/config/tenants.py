@@ -49,7 +49,7 @@ class TenantConfig:
     `organisation` is its name in config.yaml, the same for all LMSs of one RTOPilot; `alias` is the name of
     this LMS there, None where ids carry none; `here` is where config.yaml speaks of it. `path` stands in
     place of the organisation's name in its addresses. `names` are the vendor's real wire names for those the
-    mapping calls provisional.
+    mapping calls provisional. `signs_in_elsewhere`: learners have a sign-in system that the vendor relies on.
     """
 
     name: str
@@ -71,6 +71,7 @@ class TenantConfig:
     grace_s: float
     names: Mapping[str, str]
     launch: LaunchConfig = LaunchConfig()
+    signs_in_elsewhere: bool = False
 
     @property
     def base(self) -> str:
@@ -235,8 +236,15 @@ def _read_tenant(
         progress=progress,
         names=names,
         launch=read_launch(file, here, ("tenants", organisation)),
+        signs_in_elsewhere=_read_sign_in(file, here, ("tenants", organisation)),
         **shared,
     )
+
+
+def _read_sign_in(file: ConfigFile, here: Place, shared: Place) -> bool:
+    """What the LMS says; else what its organisation does."""
+    place = here if file.has(*here, "sign_in") else shared
+    return bool(file.value(*place, "sign_in", default="lms") == "elsewhere")
 
 
 def _read_secrets(file: ConfigFile, here: Place, mapping: MappingSpec, *, plain: bool) -> dict[str, Secret]:

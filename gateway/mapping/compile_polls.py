@@ -23,7 +23,7 @@ MAX_BACK_S = 3660 * 86400.0
 """As far back as a list may go: ten years."""
 _OWN_KEYS = {
     "per-course": {"missing"},
-    "per-enrolment": set[str](),
+    "per-enrolment": {"missing"},
     "delta": {"window", "audit"},
     "chunks": {"of", "missing"},
 }

@@ -36,15 +36,17 @@ async def settings_rows(
     mapping = config.mapping
     return [
         ok("Mapping", f"{mapping.name} {mapping.version}, hash {mapping.digest[:12]}, from {mapping.file}"),
-        sign_in(tenant),
+        sign_in(tenant, elsewhere=config.signs_in_elsewhere),
         _reachable(public_url),
         *[await _host(config, host, resolve) for host in _hosts(config)],
     ]
 
 
-def sign_in(tenant: Tenant) -> Row:
+def sign_in(tenant: Tenant, *, elsewhere: bool = False) -> Row:
     """Whether a learner enrolled today could sign in: RTOPilot sends us no e-mail address (design 3, 6)."""
     what, settings = "Learners can sign in", tenant.mapping.settings
+    if elsewhere:
+        return ok(what, "Through a sign-in system of yours, as `sign_in: elsewhere` says (not tried).")
     if EMAIL not in settings:
         return skipped(what, "This mapping makes no e-mail addresses.")
     try:
@@ -64,7 +66,7 @@ def sign_in(tenant: Tenant) -> Row:
     return red(
         what,
         f"Nobody can: addresses such as {email or '(none)'} get no mail, and nobody knows a password.",
-        f"Set {' or '.join(ways)} under the tenant's `settings`.",
+        f"Set {' or '.join(ways)} under the tenant's `settings`; or say `sign_in: elsewhere` beside them.",
     )
 
 

@@ -32,15 +32,26 @@ async def vendor_rows(tenant: Tenant) -> list[Row]:
     except GatewayError as error:
         answers = red("The LMS answers", _told(error), _todo(error))
         return [answers, *await account_rows(tenant, failing=True), _clock(trace.exchanges)]
-    rows = [ok("The LMS answers", f"Our credentials are taken; {len(found)} courses.")]
-    if not found:
-        todo = "Is the account the right one, and are its courses active?"
-        rows = [warning("The LMS answers", "It lists no course.", todo)]
-    rows += [*await account_rows(tenant), *await _dropped(tenant), _clock(trace.exchanges)]
+    rows = [
+        _answers(len(found), asked=bool(trace.exchanges)),
+        *await account_rows(tenant),
+        *await _dropped(tenant),
+        _clock(trace.exchanges),
+    ]
     for name, setting in tenant.mapping.settings.items():
         if setting.source is not None:
             rows.append(await _choice(tenant, name))
     return rows
+
+
+def _answers(courses: int, *, asked: bool) -> Row:
+    what = "The LMS answers"
+    if not courses:
+        todo = "Is the account the right one, and are its courses active?"
+        return warning(what, "It lists no course.", todo)
+    if not asked:  # a catalogue in the settings proves nothing of the vendor
+        return skipped(what, f"Not asked: {courses} courses stand in the settings.")
+    return ok(what, f"Our credentials are taken; {courses} courses.")
 
 
 async def account_rows(tenant: Tenant, *, failing: bool = False) -> list[Row]:

@@ -187,9 +187,9 @@ class Asker:
         async def do(watch: Watch) -> None:
             told = await self._told(watch, LIST_S, enrolments=[self._scope(one) for one in group])
             shown = await self._among(told, group)
-            for course_id in {one.course_id for one in group} - {None}:
-                of_course = [one for one in group if one.course_id == course_id]
-                self._look(course_id or "", told, of_course, shown, whole=False)
+            for course_id in {one.course_id or "" for one in group}:
+                of_course = [one for one in group if (one.course_id or "") == course_id]
+                self._look(course_id, told, of_course, shown, whole=False)
 
         return Job(name=f"{len(group)} enrolments from {group[0].id}", after=group[-1].id, do=do)
 
@@ -204,18 +204,28 @@ class Asker:
 
     def _enrolment(self, stored: StoredEnrolment) -> Job:
         async def do(watch: Watch) -> None:
-            if self.plan.poll.call is not None:
-                told = await self._told(watch, READ_S, enrolment=self._scope(stored))
-                await self._among(told, [stored])
-                return
-            now, deadline = self._now(), Deadline(READ_S)
-            outcome = await reads.read_known(self.tenant, stored, deadline, watch.trace(), staff=False)
-            self.counts.rows += 1
-            if outcome.progress is not None:
-                self.counts.faults += outcome.progress.fault is not None
-                self._note(stored, outcome.progress, now if watch.left_at is None else watch.left_at)
+            course_id, asked_at = stored.course_id or "", self._now()
+            try:
+                told, shown = await self._one(stored, watch, asked_at)
+            except NotFound:
+                self._look(course_id, Told(left_at=asked_at), [stored], set(), whole=False)
+                raise
+            self._look(course_id, told, [stored], shown, whole=False)
 
         return Job(name=f"enrolment {stored.id}", after=stored.id, do=do)
+
+    async def _one(self, stored: StoredEnrolment, watch: Watch, asked_at: float) -> tuple[Told, set[str]]:
+        if self.plan.poll.call is not None:
+            told = await self._told(watch, READ_S, enrolment=self._scope(stored))
+            return told, await self._among(told, [stored])
+        deadline = Deadline(READ_S)
+        outcome = await reads.read_known(self.tenant, stored, deadline, watch.trace(), staff=False)
+        read_at = asked_at if watch.left_at is None else watch.left_at
+        self.counts.rows += 1
+        if outcome.progress is not None:
+            self.counts.faults += outcome.progress.fault is not None
+            self._note(stored, outcome.progress, read_at)
+        return Told(left_at=read_at), {stored.id}
 
     def _scope(self, stored: StoredEnrolment) -> dict[str, Any]:
         return scope_of(self.tenant, stored.record, stored.course_id)

@@ -75,7 +75,7 @@ def _beside(tenant: Tenant, poll: Poll, override: Override) -> Plan:
     """The plan that reads one by one, as often as the poll asks, whom that cannot cover."""
     name = f"{poll.name}.courseless"
     rhythm = _rhythm(tenant, name, override.of_poll(poll.timing))
-    single = replace(poll, plan="per-enrolment", call=None, missing="ignore", audit=None)
+    single = replace(poll, plan="per-enrolment", call=None, audit=None)
     return Plan(tenant=tenant, name=name, poll=single, rhythm=rhythm, courseless=True)
 
 

@@ -207,7 +207,9 @@ class Poller:
 
         told, found = await self.database.write(keep)
         for course, count in found.items():
-            log.warning("tenant %s: %d active enrolments are not in course %s", tenant.name, count, course)
+            log.warning(
+                "tenant %s: %d active enrolments are not in course %s", tenant.name, count, course or "(unknown)"
+            )
         return news or told
 
     def _note(self, conn: Connection, tenant: Tenant, changes: Sequence[Change]) -> bool:

@@ -68,6 +68,12 @@ def test_nobody_can_sign_in_without_address_and_password(deployment: Any) -> Non
     assert "1 thing must be put right." in ran.err
 
 
+def test_learners_may_sign_in_elsewhere(deployment: Any) -> None:
+    deployment.write(settings={"email": "${student.id}@learners.invalid"}, sign_in="elsewhere")
+    found = rows(check(deployment))["Learners can sign in"]
+    assert found["verdict"] == "ok" and "elsewhere" in found["found"]
+
+
 def test_a_first_password_is_a_way_to_sign_in(deployment: Any) -> None:
     deployment.write(
         settings={"email": "${student.id}@learners.invalid", "firstPassword": "Hello-${student.id}"}

@@ -49,6 +49,14 @@ def test_each_lms_is_a_tenant_with_its_own_settings_behind_the_organisations_doo
     assert two.secrets["apiKey"].reveal() == "vendor-key-marker"
 
 
+def test_learners_may_sign_in_elsewhere_at_one_lms_or_at_all(joined: Any) -> None:
+    lms = (ONE, TWO.replace("two: {", "two: {sign_in: lms, "))
+    settings = joined(*lms, lines="    sign_in: elsewhere\n")
+    assert [settings.tenants[f"acme/{each}"].signs_in_elsewhere for each in ("one", "two")] == [True, False]
+    settings = joined(ONE.replace("one: {", "one: {sign_in: elsewhere, "), TWO)
+    assert [settings.tenants[f"acme/{each}"].signs_in_elsewhere for each in ("one", "two")] == [True, False]
+
+
 def test_the_tenants_own_mapping_stands_beside_them_and_its_ids_carry_no_name(joined: Any) -> None:
     settings = joined(TWO, lines=OWN)
     assert settings.organisations == {"acme": ("acme", "acme/two")}

@@ -52,6 +52,22 @@ def test_whether_learners_can_sign_in(made: Any, verdict: str) -> None:
     assert check_settings.sign_in(made).verdict == verdict
 
 
+def test_who_signs_in_elsewhere_needs_no_address_and_no_password() -> None:
+    nothing = tenant({"email": 1}, {"email": "a@b.invalid"})
+    assert check_settings.sign_in(nothing, elsewhere=True).verdict == "ok"
+    assert "`sign_in: elsewhere`" in check_settings.sign_in(nothing).todo
+
+
+@pytest.mark.parametrize(
+    ("courses", "asked", "verdict"),
+    [(3, True, "ok"), (3, False, "skipped"), (0, True, "warning"), (0, False, "warning")],
+)
+def test_credentials_are_taken_only_where_the_vendor_was_asked(
+    courses: int, asked: bool, verdict: str
+) -> None:
+    assert check_vendor._answers(courses, asked=asked).verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("url", "verdict"),
     [

@@ -31,6 +31,7 @@ PER_COURSE = "poll:\n  plan: per-course\n  every: 10m\n  call: GET /courses/${co
 SPREAD = PER_COURSE + "  spread: true\n"
 ALERT = PER_COURSE + "  missing: alert\n"
 PER_ENROLMENT = "poll: {plan: per-enrolment, every: 1h}"
+ALERT_EACH = "poll: {plan: per-enrolment, every: 1h, missing: alert}"
 ONE_CALL = (
     "poll:\n  plan: per-enrolment\n  every: 1h\n  call: GET /courses/${enrolment.course}/users"
     + ROWS.replace("COURSE", "enrolment.course")
@@ -773,6 +774,98 @@ async def test_a_missing_enrolment_that_is_cancelled_is_no_longer_listed(world, 
     assert len(await world.todo()) == 1
     await gateway.database.write(lambda conn: enrolments.cancel(conn, "acme", one.id, world.clock.now()))
     await work(world, polling, for_s=900)
+    assert await world.todo() == []
+
+
+ONE_CALL_ALERT = ONE_CALL + "  missing: alert\n"
+
+
+@pytest.mark.parametrize("plan", [ALERT_EACH, ONE_CALL_ALERT], ids=["read", "a call"])
+async def test_an_enrolment_that_is_asked_about_by_itself_is_missed_until_it_is_back(world, text, plan):
+    gateway = world.start(text(plan))
+    one, two = await world.enrol("7", "1"), await world.enrol("7", "2")
+    world.lms.learner("7", "2", 50)
+    polling = poller(gateway)
+    await work(world, polling, for_s=3 * 3600, step_s=300)
+    assert [(item.enrolment_id, item.reason) for item in await world.todo()] == [(one.id, "missing_at_lms")]
+    assert "in course 7." in (await world.todo())[0].sentence
+    assert await world.queued() == {two.id: 50}
+    world.lms.learner("7", "1", 5)
+    await work(world, polling, for_s=2 * 3600, step_s=300)
+    assert await world.todo() == []
+
+
+async def test_a_call_of_one_enrolment_that_is_answered_with_404_misses_it(world, text):
+    gateway = world.start(text(ONE_CALL_ALERT))
+    one = await world.enrol("7", "1")
+    world.lms.on("GET /courses/7/users", 404)
+    polling = poller(gateway)
+    while not polling.counts.sweeps:
+        world.clock.move(300)
+        await polling.round()
+    assert [item.enrolment_id for item in await world.todo()] == [one.id]
+
+
+async def test_who_was_enrolled_a_moment_ago_is_not_missed_by_a_reading(world, text):
+    gateway = world.start(text(ALERT_EACH.replace("1h", "10m")))
+    await world.enrol("7", "1", now=world.clock.now() + 290)
+    polling = poller(gateway)
+    while not polling.counts.failed:
+        world.clock.move(10)
+        await polling.round()
+    assert await world.todo() == []
+
+
+@pytest.mark.parametrize("code", [500, 403, 422])
+async def test_a_reading_that_fails_otherwise_misses_nobody(world, text, code):
+    gateway = world.start(text(ALERT_EACH))
+    await world.enrol("7", "1")
+    await world.enrol("7", "2")
+    world.lms.learner("7", "2", 5)
+    world.lms.on("GET /courses/7/users/1", *[code] * 50)
+    polling = poller(gateway)
+    await work(world, polling, for_s=2 * 3600, step_s=300)
+    assert world.lms.counts["GET /courses/7/users/1"] >= 1
+    assert await world.todo() == []
+
+
+@pytest.mark.parametrize(
+    "plan", [ALERT_EACH, CHUNKS.replace("every: 1h", "every: 10m")], ids=["read", "chunks"]
+)
+async def test_of_many_that_are_missed_one_by_one_twenty_are_listed_too(world, text, plan):
+    gateway = world.start(text(plan))
+    await world.enrol_all([("7", str(user)) for user in range(50)])
+    polling = poller(gateway)
+    await work(world, polling, for_s=3 * 3600, step_s=300)
+    items = await world.todo()
+    assert (len(items), len([item for item in items if not item.enrolment_id])) == (21, 1)
+    await work(world, polling, for_s=2 * 3600, step_s=300)
+    assert await world.todo() == items, "listed anew"
+    for user in range(25):
+        world.lms.learner("7", str(user), 5)
+    await work(world, polling, for_s=3 * 3600, step_s=300)
+    items = await world.todo()
+    assert (len(items), len([item for item in items if not item.enrolment_id])) == (21, 1)
+    for user in range(25, 40):
+        world.lms.learner("7", str(user), 5)
+    await work(world, polling, for_s=3 * 3600, step_s=300)
+    items = await world.todo()
+    assert (len(items), len([item for item in items if not item.enrolment_id])) == (10, 0)
+    for user in range(40, 50):
+        world.lms.learner("7", str(user), 5)
+    await work(world, polling, for_s=3 * 3600, step_s=300)
+    assert await world.todo() == []
+
+
+async def test_missing_ones_in_a_course_nobody_knows_are_listed_too(world, text):
+    gateway = world.start(text(ALERT.replace("every: 10m", "every: 1h")).replace(*NO_COURSE_IN_KEY))
+    one = await world.enrol("8", "1", course_id=None)
+    polling = poller(gateway)
+    await work(world, polling, for_s=2 * 3600, step_s=300)
+    assert [item.enrolment_id for item in await world.todo()] == [one.id]
+    assert "in its course." in (await world.todo())[0].sentence
+    world.lms.learner("8", "1", 5)
+    await work(world, polling, for_s=2 * 3600, step_s=300)
     assert await world.todo() == []
 
 
