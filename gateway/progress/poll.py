@@ -207,9 +207,8 @@ class Poller:
 
         told, found = await self.database.write(keep)
         for course, count in found.items():
-            log.warning(
-                "tenant %s: %d active enrolments are not in course %s", tenant.name, count, course or "(unknown)"
-            )
+            where = f"course {course}" if course else "their courses"
+            log.warning("tenant %s: %d active enrolments are not in %s", tenant.name, count, where)
         return news or told
 
     def _note(self, conn: Connection, tenant: Tenant, changes: Sequence[Change]) -> bool:
