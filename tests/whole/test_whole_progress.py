@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+from typer.testing import CliRunner
 
+from gateway import ids
+from gateway.cli.commands import app
 from gateway.sandbox.demo_vendors import VENDORS
 from gateway.sandbox.rtopilot_progress import new_key
 from gateway.store import units
 from gateway.store.database import Database
 from tests.support.deployment import TALENTLMS, Kind, tenant, write_config
 from tests.support.gateway_process import GatewayProcess, gateway_running
+from tests.support.kinds import ALL_KINDS
 from tests.support.offices import office_at
 from tests.support.vendor_process import VendorProcess, vendor_running
 from tests.support.waiting import eventually, soon
@@ -62,8 +69,6 @@ def act(vendor: VendorProcess, kind: Kind, parts: tuple[str, ...], percent: int 
 async def test_progress_comes_back_by_poll_and_100_only_with_completion(
     vendor: VendorProcess, rtopilot: VendorProcess, gateway: GatewayProcess, kind: Kind, config: Path
 ) -> None:
-    from gateway import ids
-
     async with office_at(gateway.url, kind) as office:
         office.organisation.add_student("stu-1", "Ana", "Citizen")
         made = await office.enrol("stu-1", kind.courses[0])
@@ -111,3 +116,40 @@ async def test_unit_results_come_with_the_progress(
         finally:
             await database.close()
     assert [(each.code, each.outcome) for each in found] == [("TSTABC301", "20 - Competency achieved/pass")]
+
+
+@pytest.mark.parametrize("name", ["moodle", "learnupon"])
+async def test_who_was_taken_out_of_a_course_at_the_lms_is_on_the_manual_list(
+    name: str, vendors: dict[str, VendorProcess], tmp_path: Path
+) -> None:
+    kind, vendor = ALL_KINDS[name], vendors[name]
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url, progress={"every": "1s"})})
+    with gateway_running(config) as gateway:
+        async with office_at(gateway.url, kind) as office:
+            for student in ("stu-1", "stu-2"):
+                office.organisation.add_student(student, "Ana", "Citizen")
+            stays = await office.enrol("stu-1", kind.courses[0])
+            leaves = await office.enrol("stu-2", kind.courses[0])
+        gateway.move(120.0)  # a new enrolment is not missed yet
+        assert stays.lms_enrolment_id is not None
+        assert leaves.lms_enrolment_id is not None
+        decoded = ids.decode(leaves.lms_enrolment_id)
+        assert decoded is not None
+        match name:
+            case "moodle":
+                vendor.act("unenrol", user_id=decoded.parts[0], course_id=decoded.parts[1])
+            case "learnupon":
+                vendor.act("unenrol", enrolment_id=decoded.parts[0])
+        await eventually(lambda: listed(config), what="the item on the manual list")
+        (item,) = await listed(config)
+    assert item["enrolment_id"] == leaves.lms_enrolment_id
+    assert "no longer shows the student" in item["sentence"]
+
+
+async def listed(config: Path) -> list[dict[str, Any]]:
+    """The manual list, as an operator reads it."""
+    words = ["runs", "manual", "list", "--json", "--config", str(config)]
+    done = await asyncio.to_thread(CliRunner().invoke, app, words)
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = orjson.loads(done.stdout)
+    return found
