@@ -1,8 +1,9 @@
 """The gateway as a process of its own, started quickly, with time that can be simulated, and killed at will.
 
-A fork server has everything imported already, so that a start takes a quarter of a second: a test may kill it
-fifty times. The child serves exactly what `lms-gateway serve` serves (create_app behind listening); besides,
-its clock may be moved, and its waits may be shortened while the clock moves on as if they had been waited for.
+A fork server has everything imported and all mappings compiled already (gateway_ready.py), so that a start
+takes a quarter of a second: a test may kill it fifty times. The child serves exactly what `lms-gateway serve`
+serves (create_app behind listening); besides, its clock may be moved, and its waits may be shortened while the
+clock moves on as if they had been waited for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ WAITED = 0.02
 """The share of a wait that is really waited for, where waits are simulated."""
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["gateway.serving", "gateway.config", "tests.support.gateway_process"])
+CONTEXT.set_forkserver_preload(["tests.support.gateway_ready"])
 
 
 class GatewayProcess:
