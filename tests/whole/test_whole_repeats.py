@@ -37,8 +37,8 @@ MISHAPS: Mapping[str, dict[str, Any]] = {
     "half_a_body_but_done": {"kind": "malformed", "applied": True},
     "no_body_but_done": {"kind": "empty", "applied": True},
     "null_but_done": {"kind": "null", "applied": True},
-    "timed_out_but_done": {"kind": "slow_answer", "seconds": 0.7},
-    "timed_out_and_done_later": {"kind": "slow_request", "seconds": 0.5},
+    "timed_out_but_done": {"kind": "slow_answer", "seconds": 2.0},
+    "timed_out_and_done_later": {"kind": "slow_request", "seconds": 1.8},
     "too_many_requests": {"kind": "too_many"},
 }
 MAKING = {"talentlms": ("usersignup", "addusertocourse"), "learning-assistant": ("enrolment.cfc",)}
@@ -63,7 +63,7 @@ making_writes = pytest.mark.parametrize(
 
 @pytest.fixture
 def gateway(kind: Kind, vendor: VendorProcess, tmp_path: Path) -> Iterator[GatewayProcess]:
-    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="3s", call_timeout="400ms")
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="8s", call_timeout="1500ms")
     with gateway_running(config, simulated_waits=True) as process:
         yield process
 
