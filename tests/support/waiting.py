@@ -12,7 +12,7 @@ T = TypeVar("T")
 EVERY_S = 0.02
 
 
-def until(condition: Callable[[], T], *, within_s: float = 10.0, what: str = "the condition") -> T:
+def until(condition: Callable[[], T], *, within_s: float = 30.0, what: str = "the condition") -> T:
     """The condition's first true value. Raises AssertionError when there is none in time."""
     end = time.monotonic() + within_s
     while True:
@@ -23,7 +23,7 @@ def until(condition: Callable[[], T], *, within_s: float = 10.0, what: str = "th
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, within_s: float = 10.0, what: str = "the condition"
+    condition: Callable[[], Awaitable[T]], *, within_s: float = 30.0, what: str = "the condition"
 ) -> T:
     """The same for a condition that is awaited."""
     end = time.monotonic() + within_s
@@ -34,7 +34,7 @@ async def eventually(
         await asyncio.sleep(EVERY_S)
 
 
-async def soon(condition: Callable[[], T], *, within_s: float = 10.0, what: str = "the condition") -> T:
+async def soon(condition: Callable[[], T], *, within_s: float = 30.0, what: str = "the condition") -> T:
     """The same for a plain condition that other tasks of this loop bring about."""
 
     async def looked_at() -> T:

@@ -18,8 +18,8 @@ from tests.support.offices import office_at
 from tests.support.vendor_process import VendorProcess
 from tests.support.waiting import eventually
 
-ANSWER_S = 1.0
-LATE_S = 0.9
+ANSWER_S = 2.5
+LATE_S = 2.0
 """How much later than its deadline an answer may come on a busy machine."""
 
 READ = {"talentlms": "/courses", "learning-assistant": "course.cfc"}
@@ -65,7 +65,7 @@ async def test_a_slow_write_is_504_in_time_goes_on_and_gives_every_repeat_the_sa
     kind: Kind, vendor: VendorProcess, gateway: GatewayProcess
 ) -> None:
     course = kind.courses[0]
-    vendor.arm({"kind": "slow_answer", "seconds": 2.0, "path": WRITE[kind.name]})
+    vendor.arm({"kind": "slow_answer", "seconds": 4.0, "path": WRITE[kind.name]})
     async with office_at(gateway.url, kind) as office:
         with_students(office)
         status, took = await failing(lambda: office.enrol("stu-1", course))
@@ -89,7 +89,7 @@ async def test_a_slow_write_is_504_in_time_goes_on_and_gives_every_repeat_the_sa
 async def test_a_slow_read_is_504_in_time_and_not_asked_again(
     kind: Kind, vendor: VendorProcess, gateway: GatewayProcess
 ) -> None:
-    vendor.arm({"kind": "slow_answer", "seconds": 3.0, "path": READ[kind.name]})
+    vendor.arm({"kind": "slow_answer", "seconds": 4.5, "path": READ[kind.name]})
     async with office_at(gateway.url, kind) as office:
         status, took = await failing(office.list_courses)
         assert status == 504
@@ -128,7 +128,7 @@ async def test_a_busy_vendor_that_wants_a_minute_is_503_at_once(
     async with office_at(patient_gateway.url, kind) as office:
         status, took = await failing(office.list_courses)
     assert status == 503
-    assert took < 2.0
+    assert took < 5.0
     assert calls(vendor, READ[kind.name]) == 1
 
 
@@ -196,7 +196,7 @@ async def test_a_run_in_doubt_is_settled_in_the_background_without_a_repeat(
     kind: Kind, vendor: VendorProcess, tmp_path: Path
 ) -> None:
     course = kind.courses[0]
-    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="1s", work="2s")
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="2500ms", work="4s")
     with gateway_running(config) as gateway:
         async with office_at(gateway.url, kind) as office:
             with_students(office)
@@ -215,7 +215,7 @@ async def test_a_run_in_doubt_is_settled_in_the_background_without_a_repeat(
             async def settled() -> bool:
                 return calls(vendor, LOOK[kind.name]) > looked
 
-            await eventually(settled, within_s=15, what="a look-up in the background")
+            await eventually(settled, what="a look-up in the background")
             made = await office.enrol("stu-1", course)
             assert (await office.read_enrolment(made.rto_id))["id"] == made.lms_enrolment_id
     assert enrolled(kind, vendor.effects(), vendor.state()) == {("stu-1", course): 1}
@@ -238,8 +238,8 @@ async def test_a_run_still_at_work_is_left_alone_when_its_lease_runs_out(
 ) -> None:
     course = kind.courses[0]
     vendor.arm(
-        {"kind": "slow_answer", "seconds": 3.0, "path": FIRST_READ[kind.name]},
-        {"kind": "slow_request", "seconds": 4.0, "path": WRITE[kind.name]},
+        {"kind": "slow_answer", "seconds": 2.0, "path": FIRST_READ[kind.name]},
+        {"kind": "slow_request", "seconds": 4.2, "path": WRITE[kind.name]},
     )
     config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="9s")
     with gateway_running(config) as gateway:

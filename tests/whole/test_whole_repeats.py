@@ -159,7 +159,7 @@ async def test_a_transfer_whose_old_enrolment_is_hard_to_end_still_ends_it_once(
         gateway.move(20)  # what failed is tried again later
         return Records(kind, vendor).of(ANA) == (1, 1, 1)
 
-    await eventually(old_one_ended, within_s=20, what="the end of the old enrolment")
+    await eventually(old_one_ended, what="the end of the old enrolment")
     assert Records(kind, vendor).of(BO) == (1, 1, 0)
     await expect_faithful(office, made)
 

@@ -280,7 +280,7 @@ async def test_what_came_while_the_lms_fails_is_told_when_it_is_back(house: Hous
     house.switch("ids-only")
     house.lms.arm({"kind": "error", "status": 503, "path": enrolment, "count": 3})
     assert house.move(enrolment, 50) == [200]
-    await soon(lambda: house.gateway.move(0.2) or house.told(id) == ["50"], within_s=20)
+    await soon(lambda: house.gateway.move(0.2) or house.told(id) == ["50"])
 
 
 # -- what is seen of it
