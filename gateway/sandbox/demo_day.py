@@ -24,7 +24,7 @@ from gateway.sandbox.rtopilot_office import Enrolment, Office, Organisation
 from gateway.sandbox.rtopilot_slots import Auth, Slots
 
 PERCENT = 60
-AFTERWARDS_LOOKS, AFTERWARDS_EACH_S = 200, 0.05
+AFTERWARDS_LOOKS, AFTERWARDS_EACH_S = 600, 0.05
 """How long follow-up work at the vendor, or progress on its way to RTOPilot, may take."""
 _LINK = re.compile(r'<a class="open" href="([^"]+)"')
 _LONG_ID = re.compile(r"[a-z0-9_-]{30,}")

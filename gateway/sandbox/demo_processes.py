@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_S = 30.0
+START_S = 60.0
 STOP_S = 15.0
 KEPT_LINES = 25
 _ROOT = Path(__file__).resolve().parents[2]

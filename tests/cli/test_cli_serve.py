@@ -22,7 +22,7 @@ from gateway.serving import serve
 from tests.support.waiting import until
 
 TOKEN = "inbound-token-of-these-tests-0123456789"
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Serving:

@@ -21,7 +21,7 @@ import uvloop
 
 import gateway
 
-START_S = 30.0
+START_S = 90.0
 STOP_S = 15.0
 WAITED = 0.02
 """The share of a wait that is really waited for, where waits are simulated."""

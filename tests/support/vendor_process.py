@@ -16,7 +16,7 @@ import httpx
 
 import gateway
 
-START_S = 30.0
+START_S = 90.0
 PROBE = "/siteinfo"
 
 
