@@ -42,7 +42,7 @@ from tests.support.vendor_process import VendorProcess
 STORMS = pytest.mark.xdist_group("kill")
 POLLS = pytest.mark.xdist_group("polls")
 TIMES = 10 if os.environ.get("LMS_GATEWAY_LONG") == "1" else 1
-HANGS_S = 240.0 * TIMES
+HANGS_S = 360.0 * TIMES
 STORMY = Weather(faults=1 / 3)
 REST = Rest(pending=0, dead=0, busy=0, unread=0, aside=0)
 
