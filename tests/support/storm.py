@@ -266,7 +266,8 @@ async def looking_at(store: str) -> AsyncIterator[Database]:
 class Weatherman:
     """Kills, restarts and lets time pass until all is delivered.
 
-    `lives_s`: for how long a gateway lives, at least and at most; longer where starts take over a second.
+    `lives_s`: for how long a gateway lives, at least and at most. After six kills each life is longer than the
+    one before: a slow machine gets there too.
     `ponder_s`: for how long some requests stay on their way when their gateway is killed.
     `replaced` says of the n-th kill (from 1) whether another gateway takes the place of the killed one.
     """
@@ -282,11 +283,11 @@ class Weatherman:
     kills: int = 0
     leaps: int = 0
     ready_at: float = 0.0
-    slowness: float = 1.0
 
     async def until_over(self) -> Rest:
         for _ in itertools.count():
-            kill_at = time.monotonic() + self.slowness * self.random.uniform(*self.lives_s)
+            life_s = self.random.uniform(*self.lives_s) * (1 + max(0, self.kills - 6) / 5)
+            kill_at = time.monotonic() + life_s
             while time.monotonic() < kill_at:
                 if (found := await self._quiet()) is None:
                     if self.rtopilot.status().longest_s < STEP_EVERY_S:
@@ -306,9 +307,7 @@ class Weatherman:
         await asyncio.sleep(0.1)
         await asyncio.to_thread(self.fleet.kill_one, self.random)
         if self.replaced(self.kills):
-            began = time.monotonic()
             await asyncio.to_thread(self.fleet.start)
-            self.slowness = min(max(1.0, time.monotonic() - began), 5.0)
         self.ready_at = time.monotonic()
 
     async def _pass(self, seconds: float) -> None:
