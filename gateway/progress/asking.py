@@ -206,7 +206,7 @@ class Asker:
         async def do(watch: Watch) -> None:
             course_id, asked_at = stored.course_id or "", self._now()
             try:
-                told, shown = await self._one(stored, watch, asked_at)
+                told, shown = await self._told_of(stored, watch, asked_at)
             except NotFound:
                 self._look(course_id, Told(left_at=asked_at), [stored], set(), whole=False)
                 raise
@@ -214,7 +214,8 @@ class Asker:
 
         return Job(name=f"enrolment {stored.id}", after=stored.id, do=do)
 
-    async def _one(self, stored: StoredEnrolment, watch: Watch, asked_at: float) -> tuple[Told, set[str]]:
+    async def _told_of(self, stored: StoredEnrolment, watch: Watch, asked_at: float) -> tuple[Told, set[str]]:
+        """What is told of one enrolment, noted; its id if the vendor shows it. Raises NotFound."""
         if self.plan.poll.call is not None:
             told = await self._told(watch, READ_S, enrolment=self._scope(stored))
             return told, await self._among(told, [stored])

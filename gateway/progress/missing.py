@@ -40,7 +40,7 @@ def keep(conn: Connection, tenant: str, looks: Iterable[Look], now: float) -> di
     items = {each.sentence: each for each in manual.of_reason(conn, tenant, REASON, done_since=now - QUIET_S)}
     on_list = {sentence for sentence, item in items.items() if item.state == "open"}
     news: dict[str, int] = {}
-    for look in together(looks):
+    for look in _together(looks):
         wanted = _wanted(look, on_list, items.keys() - on_list)
         added = [
             manual.add(conn, tenant=tenant, enrolment_id=about, reason=REASON, sentence=sentence, now=now)
@@ -55,7 +55,7 @@ def keep(conn: Connection, tenant: str, looks: Iterable[Look], now: float) -> di
     return news
 
 
-def together(looks: Iterable[Look]) -> list[Look]:
+def _together(looks: Iterable[Look]) -> list[Look]:
     """Looks at parts of the same course as one, so that its bound holds for all of them."""
     found: list[Look] = []
     parts: dict[str, list[Look]] = {}

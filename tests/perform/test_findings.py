@@ -135,3 +135,17 @@ async def test_the_account_is_told_of_even_where_courses_cannot_be_read(checking
     assert (rows["The LMS answers"].verdict, rows[ACCOUNT].verdict) == ("red", "red")
     gateway.lms.broken.add("GET /facts")
     assert ACCOUNT not in {row.what for row in await vendor_rows(gateway.tenant)}
+
+
+CATALOGUE = '{each: "[{id: \'7\', name: \'Safety\'}]", as: c, give: {id: "${c.id}", name: "${c.name}"}}'
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [pytest.param({}, "ok", id="asked"), pytest.param({"getCourses": CATALOGUE}, "skipped", id="not asked")],
+)
+async def test_credentials_count_as_taken_only_where_the_vendor_listed_the_courses(
+    world, text, changed, verdict
+):
+    rows = await vendor_rows(world.start(text(**changed)).tenant)
+    assert next(row for row in rows if row.what == "The LMS answers").verdict == verdict

@@ -643,8 +643,9 @@ async def test_an_enrolment_the_course_does_not_show_is_for_a_person_to_look_at(
     assert await world.todo() == []
 
 
-async def test_who_was_enrolled_after_the_list_was_asked_for_is_not_missing(world, text):
-    gateway = world.start(text(ALERT))
+@pytest.mark.parametrize("plan", [ALERT, ALERT_EACH.replace("1h", "10m")], ids=["a list", "a reading"])
+async def test_who_was_enrolled_a_moment_before_is_not_missing(world, text, plan):
+    gateway = world.start(text(plan))
     await world.enrol("7", "1", now=world.clock.now() + 290)
     polling = poller(gateway)
     while not polling.counts.sweeps:
@@ -806,16 +807,6 @@ async def test_a_call_of_one_enrolment_that_is_answered_with_404_misses_it(world
     assert [item.enrolment_id for item in await world.todo()] == [one.id]
 
 
-async def test_who_was_enrolled_a_moment_ago_is_not_missed_by_a_reading(world, text):
-    gateway = world.start(text(ALERT_EACH.replace("1h", "10m")))
-    await world.enrol("7", "1", now=world.clock.now() + 290)
-    polling = poller(gateway)
-    while not polling.counts.failed:
-        world.clock.move(10)
-        await polling.round()
-    assert await world.todo() == []
-
-
 @pytest.mark.parametrize("code", [500, 403, 422])
 async def test_a_reading_that_fails_otherwise_misses_nobody(world, text, code):
     gateway = world.start(text(ALERT_EACH))
@@ -855,8 +846,11 @@ async def test_of_many_that_are_missed_one_by_one_twenty_are_listed_too(world, t
     assert await world.todo() == []
 
 
-async def test_missing_ones_in_a_course_nobody_knows_are_listed_too(world, text):
-    gateway = world.start(text(ALERT.replace("every: 10m", "every: 1h")).replace(*NO_COURSE_IN_KEY))
+@pytest.mark.parametrize(
+    "plan", [ALERT.replace("every: 10m", "every: 1h"), CHUNKS, ALERT_EACH], ids=["courses", "chunks", "each"]
+)
+async def test_missing_ones_in_a_course_nobody_knows_are_listed_too(world, text, plan):
+    gateway = world.start(text(plan).replace(*NO_COURSE_IN_KEY))
     one = await world.enrol("8", "1", course_id=None)
     polling = poller(gateway)
     await work(world, polling, for_s=2 * 3600, step_s=300)

@@ -19,6 +19,7 @@ from tests.support.vendor_process import VendorProcess
 from tests.support.waiting import eventually
 
 ANSWER_S = 2.5
+ANSWER = f"{ANSWER_S * 1000:.0f}ms"
 LATE_S = 2.0
 """How much later than its deadline an answer may come on a busy machine."""
 
@@ -32,7 +33,7 @@ Vendors = Mapping[str, VendorProcess]
 
 @pytest.fixture
 def gateway(kind: Kind, vendor: VendorProcess, tmp_path: Path) -> Iterator[GatewayProcess]:
-    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer=f"{ANSWER_S * 1000:.0f}ms")
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer=ANSWER)
     with gateway_running(config) as process:
         yield process
 
@@ -196,7 +197,7 @@ async def test_a_run_in_doubt_is_settled_in_the_background_without_a_repeat(
     kind: Kind, vendor: VendorProcess, tmp_path: Path
 ) -> None:
     course = kind.courses[0]
-    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer="2500ms", work="4s")
+    config = write_config(tmp_path, {"acme": tenant(kind, vendor.url)}, answer=ANSWER, work="4s")
     with gateway_running(config) as gateway:
         async with office_at(gateway.url, kind) as office:
             with_students(office)
