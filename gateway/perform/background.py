@@ -71,17 +71,23 @@ class Background:
 
     async def round(self) -> bool:
         """Claim what is due and do it; False when there was nothing."""
-        now = self.database.clock.now()
-        lease_s = self.runs.lease_s
-        due = await self.database.write(lambda conn: stored.claim_due(conn, self.owner, now, lease_s))
-        queued = await self.database.write(lambda conn: tasks.claim_due(conn, self.owner, now, lease_s))
-        jobs = [
-            *(self._kept_apart(f"run {run.id}", self._settle(run)) for run in due),
-            *(self._kept_apart(f"task {task.id}", self._task(task)) for task in queued),
-        ]
-        await asyncio.gather(*jobs)
+        settled = await self._settle_due()
+        # only then: work that met its own old run while that is settled would wait for its next try
+        worked = await self._work_queue()
         await self._list_unheard()
-        return bool(due or queued)
+        return settled or worked
+
+    async def _settle_due(self) -> bool:
+        now, lease_s = self.database.clock.now(), self.runs.lease_s
+        due = await self.database.write(lambda conn: stored.claim_due(conn, self.owner, now, lease_s))
+        await asyncio.gather(*(self._kept_apart(f"run {run.id}", self._settle(run)) for run in due))
+        return bool(due)
+
+    async def _work_queue(self) -> bool:
+        now, lease_s = self.database.clock.now(), self.runs.lease_s
+        queued = await self.database.write(lambda conn: tasks.claim_due(conn, self.owner, now, lease_s))
+        await asyncio.gather(*(self._kept_apart(f"task {task.id}", self._task(task)) for task in queued))
+        return bool(queued)
 
     async def _kept_apart(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         """A job whose failure is its own: its lease runs out, and it is claimed again."""

@@ -241,6 +241,22 @@ async def test_old_enrolment_of_a_transfer_is_ended_when_the_vendor_is_back(gate
     assert gateway.lms.effects["ended"] == 1
 
 
+async def test_gateway_killed_while_it_ends_the_old_enrolment_costs_no_try(world):
+    one = world.start()
+    old = await one.create()
+    await one.transfer(old.id)
+    world.lms.gate("DELETE .*")
+    ending = asyncio.create_task(one.background())
+    await soon(lambda: world.lms.count("DELETE .*") == 1)
+    ending.cancel()
+    await one.die()
+    await asyncio.gather(ending, return_exceptions=True)
+    world.lms.gates.clear()
+    world.clock.move(100)
+    await world.start().background()
+    assert world.lms.effects["ended"] == 1
+
+
 async def test_transfer_where_the_lms_cannot_cancel_lists_the_old_enrolment(world, text):
     gateway = world.start(text(cancelEnrolment='{refuse: "Please withdraw them there."}'))
     old = await gateway.create()
