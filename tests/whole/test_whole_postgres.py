@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 
 from tests.support.balancer import balancing
-from tests.support.deployment import LEARNING_ASSISTANT, Kind, ended, tenant, write_config
+from tests.support.deployment import LEARNING_ASSISTANT, Kind, tenant, write_config
 from tests.support.gateway_process import GatewayProcess
 from tests.support.offices import office_at
 from tests.support.postgres import postgres, postgres_url  # noqa: F401 (fixtures)
 from tests.support.vendor_process import VendorProcess
-from tests.support.waiting import eventually, soon
-from tests.whole.test_whole_kill import AWAY_S, STAFF, Day, expect_exactly_once
+from tests.support.waiting import soon
+from tests.whole.test_whole_kill import AWAY_S, NIGHT_S, STAFF, Day, all_ended, expect_exactly_once
 
 pytestmark = pytest.mark.xdist_group("kill")
 
@@ -89,10 +89,10 @@ class Fleet:
     def kill_one(self, random: Random) -> None:
         self.alive.pop(random.randrange(len(self.alive))).kill()
 
-    def move(self) -> None:
-        self.moved_s += AWAY_S
+    def move(self, seconds: float = AWAY_S) -> None:
+        self.moved_s += seconds
         for gateway in self.alive:
-            gateway.move(AWAY_S)
+            gateway.move(seconds)
 
     def close(self) -> None:
         for gateway in self.alive:
@@ -127,17 +127,6 @@ async def kill_now_and_then(fleet: Fleet, day: GuardedDay, random: Random) -> No
         day.door.set()
 
 
-async def settled(fleet: Fleet, day: GuardedDay, kind: Kind, vendor: VendorProcess) -> None:
-    """Wait until old enrolments have been ended, with one more lease's time for what the last kill left."""
-    await day.empty()
-    await asyncio.to_thread(fleet.move)
-
-    async def all_ended() -> bool:
-        return set(ended(kind, vendor.effects(), vendor.state())) >= day.ended
-
-    await eventually(all_ended, within_s=REST_S, what="the end of every old enrolment")
-
-
 async def test_three_gateways_killed_now_and_then_make_every_enrolment_once_with_one_login(
     kind: Kind, vendor: VendorProcess, fleet: Fleet
 ) -> None:
@@ -154,7 +143,9 @@ async def test_three_gateways_killed_now_and_then_make_every_enrolment_once_with
                 staff.create_task(day.work(desk))
             await kill_now_and_then(fleet, day, random)
             day.over = True
-        await settled(fleet, day, kind, vendor)
+        await day.empty()
+        await asyncio.to_thread(fleet.move)  # one more lease's time, for what the last kill left
+        await all_ended(day, kind, vendor, lambda: fleet.move(NIGHT_S), told)
         day.door.set()
         await expect_exactly_once(day, kind, vendor, told)
     assert len(fleet.alive) == GATEWAYS - 1
