@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "gateway"
 ORDER = [
-    {"errors"},
+    {"errors", "futures"},
     {"secret", "contract", "ids", "yamldocument", "yamlhint"},
     {"yamlfile"},
     {"mapping"},

@@ -13,6 +13,7 @@ from gateway import ids
 from gateway.contract import Course
 from gateway.engine import shape
 from gateway.errors import VendorError, VendorTimeout
+from gateway.futures import looked_at
 
 log = logging.getLogger("gateway.courses")
 
@@ -158,5 +159,4 @@ class Catalogue:
     def _forget(self, sent: str | None, done: asyncio.Task[CourseList]) -> None:
         if self._reading.get(sent) is done:
             del self._reading[sent]
-        if not done.cancelled():
-            done.exception()  # looked at, so that an unawaited failure is not reported as lost
+        looked_at(done)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from gateway.errors import GatewayError, InternalError, OutcomeUnknown, StoreError
+from gateway.futures import looked_at
 from gateway.perform.attempt import POLL_S, UNSTORED, Attempt
 from gateway.perform.reading import told
 from gateway.perform.tenant import Tenant
@@ -151,7 +152,7 @@ class Runs:
     def _ended(self, run_id: str, task: asyncio.Task[str]) -> None:
         if self.live.get(run_id) is task:
             del self.live[run_id]
-        _looked_at(task)
+        looked_at(task)
 
     async def _elsewhere(self, tenant: Tenant, run_id: str) -> str:
         """Another gateway is at it: watch its row."""
@@ -192,13 +193,8 @@ class Runs:
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
-        task.add_done_callback(_looked_at)
+        task.add_done_callback(looked_at)
         return task
-
-
-def _looked_at(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()  # looked at here: the handler that waited for it may be gone
 
 
 def _error_of(run: runs.Run | None) -> GatewayError:

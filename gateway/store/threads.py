@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import StoreError
+from gateway.futures import looked_at
 from gateway.store.engines import POSTGRES_THREADS
 from gateway.store.faults import is_repeatable, store_error
 
@@ -41,7 +42,9 @@ class ThreadedTransactions:
     async def run(self, fn: Callable[[Connection], T]) -> T:
         """The closure's result, committed; raises as `GroupCommit.run` does."""
         # Shielded: cancelling a future whose closure still waits for a thread would take it out of the queue
-        return await asyncio.shield(asyncio.wrap_future(self._submit(fn)))
+        future = asyncio.wrap_future(self._submit(fn))
+        future.add_done_callback(looked_at)
+        return await asyncio.shield(future)
 
     def _submit(self, fn: Callable[[Connection], T]) -> Future[T]:
         if self._closed:

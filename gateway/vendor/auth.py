@@ -17,6 +17,7 @@ from gateway.engine import requests
 from gateway.engine.calls import AuthPlace, BodyKind, Call, Reply
 from gateway.engine.frame import Frame, mismade
 from gateway.errors import ExpressionError, GatewayError, InternalError, StoreError, VendorUnavailable
+from gateway.futures import looked_at
 from gateway.mapping.spec import Auth, Session
 from gateway.mapping.templates import Template, as_text
 from gateway.vendor import retry
@@ -91,7 +92,7 @@ class Credentials:
     async def _renewed(self, refused: Token | None) -> Token:
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew(refused))
-            self._renewing.add_done_callback(_looked_at)
+            self._renewing.add_done_callback(looked_at)
         # a cancelled caller must not take the login away from the others
         return await asyncio.shield(self._renewing)
 
@@ -200,11 +201,6 @@ class Credentials:
         except ExpressionError:
             return None
         return fresh if fresh and all(part not in (None, "") for part in fresh.values()) else None
-
-
-def _looked_at(task: asyncio.Task[Token]) -> None:
-    if not task.cancelled():
-        task.exception()  # everybody who waited may be gone
 
 
 def labels(token: Token) -> dict[str, str]:

@@ -190,10 +190,12 @@ class Hardship:
         async def run(bench: Bench) -> None:
             stage = await self._stage(bench)
             asking = asyncio.create_task(stage.ask())
-            # the scripted vendor answers at once: there is nothing to be woken by
-            while len(stage.vendor.sent) < number and not asking.done():  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            asking.cancel()  # the handler is gone; the run must not be
+
+            def hang_up(call: int) -> None:
+                if call == number:
+                    asking.cancel()  # the handler is gone; the run must not be
+
+            stage.vendor.on_call = hang_up
             await asyncio.gather(asking, return_exceptions=True)
             heard = await stage.ask_until_answered()
             await self._later(stage)

@@ -89,13 +89,17 @@ class Sent:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedVendor:
-    """The vendor of one play. `strict`: a line may be asked once only, unless it says `again`."""
+    """The vendor of one play. `strict`: a line may be asked once only, unless it says `again`.
+
+    `on_call` hears the number of each call as it comes in, before it is answered.
+    """
 
     lines: Sequence[Line]
     now: Callable[[], float]
     mishap: Mishap | None = None
     strict: bool = False
     echo: bool = False
+    on_call: Callable[[int], None] = lambda number: None
     sent: list[Sent] = field(default_factory=list)
     used: Counter[Line] = field(default_factory=Counter)
     effects: Counter[Line] = field(default_factory=Counter)
@@ -118,6 +122,7 @@ class ScriptedVendor:
         )
         late = mishap is not None and mishap.late_s > 0
         self._note(request, call, line, write=write, applied=does, mishap=mishap)
+        self.on_call(self._calls)
         if does and late and mishap is not None:
             self._pending = (self.now() + mishap.late_s, request, line)
         elif does:

@@ -1,6 +1,7 @@
 """What only PostgreSQL can do wrong: restarts, locks, refused connections, text it will not take, clocks."""
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -161,6 +162,30 @@ async def test_cancelled_caller_does_not_take_its_closure_out_of_the_queue(datab
     again = Database.open(str(database._engines[0].url.render_as_string(hide_password=False)))
     assert await noted(again) == {"cancelled", "last"}
     await again.close()
+
+
+async def test_failure_that_its_cancelled_caller_never_hears_of_is_not_reported_as_lost(
+    database, monkeypatch
+):
+    lost, failed = [], threading.Event()
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_exception_handler", lost.append)
+    held = Held(database)
+    await held.until_all_are_busy()
+
+    def fail(conn):
+        failed.set()
+        raise ValueError
+
+    waiting = asyncio.create_task(database.write(fail))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await held.free()
+    await asyncio.to_thread(failed.wait, HANGS_S)
+    await database.write(note("last"))
+    await database.close()
+    gc.collect()
+    assert lost == []
 
 
 async def test_closure_that_waits_too_long_for_a_thread_is_refused(database, monkeypatch):
