@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from gateway.errors import StoreError
-from gateway.futures import looked_at
 from gateway.perform.background import log_bug
 from gateway.perform.reading import note
 from gateway.perform.tenant import Tenant
@@ -125,7 +124,6 @@ class Poller:
         if free <= 0 or not self._plans:
             return []
         self._claiming = asyncio.ensure_future(self._claim(free))
-        self._claiming.add_done_callback(looked_at)
         turns = await asyncio.shield(self._claiming)
         return [task for turn in turns if (task := self._begin(turn)) is not None]
 

@@ -167,23 +167,21 @@ async def test_cancelled_caller_does_not_take_its_closure_out_of_the_queue(datab
 async def test_failure_that_its_cancelled_caller_never_hears_of_is_not_reported_as_lost(
     database, monkeypatch
 ):
-    lost, failed = [], threading.Event()
+    lost, begun, go = [], threading.Event(), threading.Event()
     monkeypatch.setattr(asyncio.get_running_loop(), "call_exception_handler", lost.append)
-    held = Held(database)
-    await held.until_all_are_busy()
 
     def fail(conn):
-        failed.set()
+        begun.set()
+        assert go.wait(HANGS_S)
         raise ValueError
 
     waiting = asyncio.create_task(database.write(fail))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, HANGS_S)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await held.free()
-    await asyncio.to_thread(failed.wait, HANGS_S)
-    await database.write(note("last"))
+    go.set()
     await database.close()
+    del waiting  # its traceback holds the future, which complains when it is gone
     gc.collect()
     assert lost == []
 

@@ -35,7 +35,7 @@ from tests.support.deployment import (
 from tests.support.gateway_process import GatewayProcess
 from tests.support.offices import office_at
 from tests.support.vendor_process import VendorProcess
-from tests.support.waiting import eventually
+from tests.support.waiting import soon
 
 pytestmark = pytest.mark.xdist_group("kill")
 
@@ -51,6 +51,7 @@ NIGHT_S = 40_000.0
 REST_S = 10.0
 """How long everything may take to come to rest after the last kill, before another night passes."""
 NIGHTS = 6
+"""How many nights may pass until then."""
 
 
 @dataclass(slots=True)
@@ -162,14 +163,10 @@ async def all_ended(
     def left() -> set[tuple[str, str]]:
         return day.ended - set(ended(kind, vendor.effects(), vendor.state()))
 
-    async def none_left() -> bool:
-        return not left()
-
     for _ in range(NIGHTS):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REST_S):
-                await eventually(none_left, within_s=2 * REST_S)
-                return
+        with contextlib.suppress(AssertionError):
+            await soon(lambda: not left(), within_s=REST_S)
+            return
         await asyncio.to_thread(night)
     raise AssertionError(f"{left()} were not ended ({told})")
 
